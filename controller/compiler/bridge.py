@@ -1,0 +1,41 @@
+"""What the compiler is asked: one bridge, the VIFs on it, the segments they are in, the policies they follow. Pure values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Interface, IPv6Interface
+
+from controller.dataplane.entries import MeterBody
+from policies.resolve import ResolvedNode
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeVif:
+    """A VIF whose port exists on this bridge."""
+
+    number: int
+    ofport: int
+    mac: int                                                   # 48 bits
+    addresses: tuple[IPv4Interface | IPv6Interface, ...]
+    segment: str
+    policy: str                                                # path of its leaf
+    egress_meter: MeterBody | None = None                      # None: no egress limit
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeSegment:
+    number: int
+    uplink_ofport: int | None = None                           # None: nothing beyond this bridge
+    vlan: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """segments by name; nodes by path (the leaves that VIFs here use); rule_numbers by rule identity."""
+
+    vifs: tuple[BridgeVif, ...] = ()
+    segments: Mapping[str, BridgeSegment] = field(default_factory=dict)
+    nodes: Mapping[str, ResolvedNode] = field(default_factory=dict)
+    node_numbers: Mapping[str, int] = field(default_factory=dict)
+    rule_numbers: Mapping[str, int] = field(default_factory=dict)

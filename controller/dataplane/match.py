@@ -1,0 +1,41 @@
+"""A match as a canonical value: equal matches are equal objects, whatever order they were written in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from controller.dataplane.fields import FIELDS
+
+FieldValue = int | tuple[int, int]     # exact value, or (value, mask)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Match:
+    """`fields`: (name, value, mask), sorted by name; mask all ones for an exact match; value has no bit outside mask."""
+
+    fields: tuple[tuple[str, int, int], ...] = ()
+
+    def value(self, name: str) -> int | None:
+        """The value matched in field `name`, None when the field is not matched."""
+        return next((value for field, value, _ in self.fields if field == name), None)
+
+
+def match(**fields: FieldValue) -> Match:
+    """Builds a canonical match: `match(eth_type=0x800, ipv4_dst=(0x0a000000, 0xff000000))`.
+
+    A mask of zero drops the field. Raises ValueError for an unknown field, a value too wide, or a mask that the field
+    does not take.
+    """
+    canonical = []
+    for name, given in fields.items():
+        field = FIELDS.get(name)
+        if field is None:
+            raise ValueError(f"no field is called {name!r}")
+        value, mask = given if isinstance(given, tuple) else (given, field.all_ones)
+        if not 0 <= mask <= field.all_ones or not 0 <= value <= field.all_ones:
+            raise ValueError(f"{name}: {value:#x}/{mask:#x} does not fit into {field.bits} bits")
+        if mask not in (0, field.all_ones) and not field.maskable:
+            raise ValueError(f"{name} takes no mask, got {mask:#x}")
+        if mask:
+            canonical.append((name, value & mask, mask))
+    return Match(tuple(sorted(canonical)))
