@@ -18,9 +18,9 @@ class Chassis:
 
     name: str
     bridge: str
-    datapath_id: str = ""                                   # 16 hex digits, as OVS prints it; "" until the bridge exists
+    datapath_id: str = ""  # 16 hex digits, as OVS prints it; "" until the bridge exists
     hostname: str = ""
-    uplink_ports: Mapping[str, int] = field(default_factory=dict)   # uplink name -> OpenFlow port
+    uplink_ports: Mapping[str, int] = field(default_factory=dict)  # uplink name -> OpenFlow port
     agent_cfg: int = 0
     agent_error: str | None = None
     flow_cfg: int = 0
@@ -37,19 +37,19 @@ class VirtualInterface:
     """
 
     name: str
-    number: int                                             # 1..65534; conntrack zone, meter id and cookie derive from it
+    number: int  # 1..65534; conntrack zone, meter id and cookie derive from it
     policy: str
     segment: str
-    kind: str                                               # veth | port
+    kind: str  # veth | port
     mac: str
-    addresses: tuple[str, ...]                              # with prefix length, sorted
+    addresses: tuple[str, ...]  # with prefix length, sorted
     chassis: str | None = None
     instance: str | None = None
     binding: Mapping[str, str] = field(default_factory=dict)
     ifname: str = "eth0"
     labels: Mapping[str, str] = field(default_factory=dict)
     cfg: int = 0
-    state: str = "pending"                                  # pending | ready | error
+    state: str = "pending"  # pending | ready | error
     error: str | None = None
     port_name: str | None = None
     ofport: int | None = None
@@ -63,6 +63,8 @@ class Snapshot:
     policy_version: int = 0
     files: Mapping[str, str] = field(default_factory=dict)
     other_config: Mapping[str, str] = field(default_factory=dict)
-    numbers: Mapping[tuple[str, str], int] = field(default_factory=dict)    # (kind, key) -> number; kinds segment, node, rule
+    numbers: Mapping[tuple[str, str], int] = field(
+        default_factory=dict
+    )  # (kind, key) -> number; kinds segment, node, rule
     chassis: Mapping[str, Chassis] = field(default_factory=dict)
     interfaces: Mapping[str, VirtualInterface] = field(default_factory=dict)

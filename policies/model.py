@@ -50,8 +50,8 @@ class Segment:
     type: SegmentType
     at: Position
     subnets: tuple[IPNetwork, ...] = ()
-    uplink: str | None = None          # of a bridged segment
-    vlan: int | None = None            # 1..4094; None: untagged on the uplink
+    uplink: str | None = None  # of a bridged segment
+    vlan: int | None = None  # 1..4094; None: untagged on the uplink
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +69,19 @@ class Bandwidth:
     """A node's numbers in one direction, in bytes of the whole frame without FCS."""
 
     guarantee_kbps: int = 0
-    limit_kbps: int | None = None      # None: no limit of its own
+    limit_kbps: int | None = None  # None: no limit of its own
     weight: float = 1.0
-    burst_s: float | None = None       # time at the limit; at most one of burst_s and burst_bytes is set
-    burst_bytes: int | None = None     # both None: chosen by the enforcement
+    burst_s: float | None = None  # time at the limit; at most one of burst_s and burst_bytes is set
+    burst_bytes: int | None = None  # both None: chosen by the enforcement
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceMatch:
     """One protocol with optional ports or ICMP type. All None: every IP packet."""
 
-    protocol: int | None = None                        # IP protocol number; icmp6 is 58 and IPv6 only, icmp is 1 and IPv4 only
-    ports: tuple[int, int] | None = None               # destination ports, inclusive
-    source_ports: tuple[int, int] | None = None        # inclusive
+    protocol: int | None = None  # IP protocol number; icmp6 is 58 and IPv6 only, icmp is 1 and IPv4 only
+    ports: tuple[int, int] | None = None  # destination ports, inclusive
+    source_ports: tuple[int, int] | None = None  # inclusive
     icmp_type: int | None = None
     icmp_code: int | None = None
 
@@ -95,8 +95,8 @@ class Rule:
     directions: frozenset[Direction]
     at: Position
     name: str | None = None
-    sources: tuple[IPNetwork, ...] | None = None        # `from`; None: any, both families
-    destinations: tuple[IPNetwork, ...] | None = None   # `to`; None: any, both families
+    sources: tuple[IPNetwork, ...] | None = None  # `from`; None: any, both families
+    destinations: tuple[IPNetwork, ...] | None = None  # `to`; None: any, both families
     services: tuple[ServiceMatch, ...] = (ServiceMatch(),)
 
 
@@ -104,13 +104,13 @@ class Rule:
 class Node:
     """A node of the tree. A leaf has no children and takes VIFs; an inner node bounds everything below it together."""
 
-    path: str                          # "acme/web"
+    path: str  # "acme/web"
     at: Position
     parent: str | None = None
-    children: tuple[str, ...] = ()     # paths
+    children: tuple[str, ...] = ()  # paths
     egress: Bandwidth = field(default_factory=Bandwidth)
     ingress: Bandwidth = field(default_factory=Bandwidth)
-    unmatched: Action = Action.DENY    # inheritance resolved
+    unmatched: Action = Action.DENY  # inheritance resolved
     mandatory: tuple[Rule, ...] = ()
     rules: tuple[Rule, ...] = ()
     default: tuple[Rule, ...] = ()

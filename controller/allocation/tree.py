@@ -23,8 +23,8 @@ class TreeNode:
     guarantee_kbps: float = 0.0
     limit_kbps: float = float("inf")
     weight: float = 1.0
-    leaf_key: int | None = None            # VIF number, None for an inner node
-    link: int | None = None                # index of the link that a leaf's traffic crosses, None: none
+    leaf_key: int | None = None  # VIF number, None for an inner node
+    link: int | None = None  # index of the link that a leaf's traffic crosses, None: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class Tree:
     guarantee_kbps: FloatArray
     limit_kbps: FloatArray
     weight: FloatArray
-    link: IntArray                         # -1: none
-    leaves: IntArray                       # node index of each leaf
-    leaf_keys: tuple[int, ...]             # VIF number of each leaf
+    link: IntArray  # -1: none
+    leaves: IntArray  # node index of each leaf
+    leaf_keys: tuple[int, ...]  # VIF number of each leaf
 
 
 def tree_of(nodes: Sequence[TreeNode]) -> Tree:

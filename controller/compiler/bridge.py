@@ -16,17 +16,17 @@ class BridgeVif:
 
     number: int
     ofport: int
-    mac: int                                                   # 48 bits
+    mac: int  # 48 bits
     addresses: tuple[IPv4Interface | IPv6Interface, ...]
     segment: str
-    policy: str                                                # path of its leaf
-    egress_meter: MeterBody | None = None                      # None: no egress limit
+    policy: str  # path of its leaf
+    egress_meter: MeterBody | None = None  # None: no egress limit
 
 
 @dataclass(frozen=True, slots=True)
 class BridgeSegment:
     number: int
-    uplink_ofport: int | None = None                           # None: nothing beyond this bridge
+    uplink_ofport: int | None = None  # None: nothing beyond this bridge
     vlan: int | None = None
 
 

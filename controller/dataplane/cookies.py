@@ -9,17 +9,17 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-TAG = 0x5EE1               # marks a flow entry as ours; entries without it belong to somebody else and are left alone
+TAG = 0x5EE1  # marks a flow entry as ours; entries without it belong to somebody else and are left alone
 TAG_MASK = 0xFFFF << 48
 _ORIGIN_BITS = 40
 
 
 class CookieKind(enum.IntEnum):
-    PIPELINE = 0           # of the pipeline itself; origin = table id
-    VIF = 1                # origin = VIF number
-    SEGMENT = 2            # origin = segment number
-    RULE = 3               # origin = rule number
-    UNMATCHED = 4          # a node's `unmatched`; origin = node number
+    PIPELINE = 0  # of the pipeline itself; origin = table id
+    VIF = 1  # origin = VIF number
+    SEGMENT = 2  # origin = segment number
+    RULE = 3  # origin = rule number
+    UNMATCHED = 4  # a node's `unmatched`; origin = node number
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ class FlowKey:
 
 @dataclass(frozen=True, slots=True)
 class FlowBody:
-    cookie: int                 # dataplane.cookies: leads back to a policy's file and line
+    cookie: int  # dataplane.cookies: leads back to a policy's file and line
     instructions: Instructions
 
 
@@ -26,7 +26,7 @@ class FlowBody:
 class MeterBody:
     """A drop band with statistics. Without a burst of our own OVS would allow one second of the rate."""
 
-    rate_kbps: int              # 1 kbps = 1000 bit/s (OFPMF_KBPS)
+    rate_kbps: int  # 1 kbps = 1000 bit/s (OFPMF_KBPS)
     burst_kbit: int
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from controller.dataplane.fields import FIELDS
 
-FieldValue = int | tuple[int, int]     # exact value, or (value, mask)
+FieldValue = int | tuple[int, int]  # exact value, or (value, mask)
 
 
 @dataclass(frozen=True, slots=True, order=True)

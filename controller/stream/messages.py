@@ -30,9 +30,9 @@ class QueueSample:
 class VifSample:
     """The queues of one VIF; None: the VIF has no such queue, or it could not be read."""
 
-    shaper: QueueSample | None = None      # inside the instance's namespace, before the meter
-    uplink: QueueSample | None = None      # its leaf in the tree of its uplink
-    ingress: QueueSample | None = None     # its tree on its own port
+    shaper: QueueSample | None = None  # inside the instance's namespace, before the meter
+    uplink: QueueSample | None = None  # its leaf in the tree of its uplink
+    ingress: QueueSample | None = None  # its tree on its own port
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,18 @@ def decode(line: bytes) -> Message:
         if kind == "Hello":
             return Hello(**body)
         if kind == "HostSample":
-            vifs = {int(number): VifSample(**{name: queue and QueueSample(**queue) for name, queue in sample.items()})
-                    for number, sample in body["vifs"].items()}
+            vifs = {
+                int(number): VifSample(**{name: queue and QueueSample(**queue) for name, queue in sample.items()})
+                for number, sample in body["vifs"].items()
+            }
             return HostSample(body["chassis"], body["time_s"], vifs)
         if kind == "Rates":
-            return Rates(*({int(number): int(rate) for number, rate in body[name].items()} for name in ("egress_kbps", "ingress_kbps")))
+            return Rates(
+                *(
+                    {int(number): int(rate) for number, rate in body[name].items()}
+                    for name in ("egress_kbps", "ingress_kbps")
+                )
+            )
     except (ValueError, TypeError, KeyError, AttributeError) as fault:
         raise MessageError(f"not a message: {line[:80]!r}: {fault}") from fault
     raise MessageError(f"no message is called {kind!r}")

@@ -1,0 +1,115 @@
+"""Where a system keeps its things, and what it was told when it was started."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+DEFAULT_STATE_DIR = "/run/weir"
+SOCKET_PATH_BYTES = 107  # sun_path holds 108 with its terminating zero
+
+
+class ConfigError(ValueError):
+    """The state directory or what it holds cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateDir:
+    """The paths under one state directory."""
+
+    path: Path
+
+    @property
+    def run(self) -> Path:
+        return self.path / "run"
+
+    @property
+    def db(self) -> Path:
+        return self.path / "db"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log"
+
+    @property
+    def system_file(self) -> Path:
+        return self.path / "system.json"
+
+    @property
+    def weir_db_socket(self) -> Path:
+        return self.run / "weir-db.sock"
+
+    @property
+    def stream_socket(self) -> Path:
+        return self.run / "stream.sock"
+
+    @property
+    def api_socket(self) -> Path:
+        return self.run / "api.sock"
+
+    @property
+    def namespace(self) -> str:
+        """Name of the embedded system's network namespace, and prefix of those it makes for VIFs."""
+        return "weir-" + hashlib.sha256(os.fsencode(self.path)).hexdigest()[:6]
+
+
+def state_dir(given: str | None = None) -> StateDir:
+    """The state directory: as given, else WEIR_STATE_DIR, else /run/weir; absolute, links resolved.
+
+    Raises ConfigError when its path is too long for the sockets in it.
+    """
+    path = Path(given or os.environ.get("WEIR_STATE_DIR") or DEFAULT_STATE_DIR).resolve()
+    longest = len(os.fsencode(path / "run" / "br-weir.snoop.00000"))
+    if longest > SOCKET_PATH_BYTES:
+        raise ConfigError(
+            f"{path}: too long for the Unix sockets below it. Choose one that is {longest - SOCKET_PATH_BYTES} bytes shorter."
+        )
+    return StateDir(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """An uplink of the host. device: the netdev that was moved in and renamed; None: a veth pair that Weir made."""
+
+    name: str
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What `weir up` was told and chose, as kept in system.json. namespace None: the processes run where `weir up` did."""
+
+    chassis: str
+    ovs: str = "embedded"  # embedded | system
+    datapath: str = "userspace"
+    bridge: str = "br-weir"
+    namespace: str | None = None
+    ovs_rundir: str = ""  # holds the db.sock of the Open vSwitch to drive
+    openflow_port: int = 6653
+    loop_interval_s: float = 1.0
+    uplinks: tuple[Uplink, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def save(system: System, directory: StateDir) -> None:
+    """Replaces system.json in one step, so that a reader sees the old one or the new one whole."""
+    fresh = directory.system_file.with_suffix(".new")
+    fresh.write_text(json.dumps(asdict(system), indent=2) + "\n")
+    fresh.replace(directory.system_file)
+
+
+def load(directory: StateDir) -> System:
+    """Raises ConfigError when there is no system here, or its file cannot be read."""
+    try:
+        body = json.loads(directory.system_file.read_text())
+        return System(**{**body, "uplinks": tuple(Uplink(**uplink) for uplink in body["uplinks"])})
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{directory.path}: no system was started here. Run weir up, or name its --state-dir."
+        ) from None
+    except (ValueError, TypeError, KeyError) as fault:
+        raise ConfigError(f"{directory.system_file}: cannot be read: {fault}. Run weir down and weir up.") from fault
