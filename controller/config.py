@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 DEFAULT_STATE_DIR = "/run/weir"
@@ -15,6 +14,10 @@ SOCKET_PATH_BYTES = 107  # sun_path holds 108 with its terminating zero
 
 class ConfigError(ValueError):
     """The state directory or what it holds cannot be used."""
+
+
+class WrongStateDir(ConfigError):
+    """No system could use this directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +63,14 @@ class StateDir:
 def state_dir(given: str | None = None) -> StateDir:
     """The state directory: as given, else WEIR_STATE_DIR, else /run/weir; absolute, links resolved.
 
-    Raises ConfigError when its path is too long for the sockets in it.
+    Raises WrongStateDir when its path is too long for the sockets in it.
     """
     path = Path(given or os.environ.get("WEIR_STATE_DIR") or DEFAULT_STATE_DIR).resolve()
     longest = len(os.fsencode(path / "run" / "br-weir.snoop.00000"))
     if longest > SOCKET_PATH_BYTES:
-        raise ConfigError(
-            f"{path}: too long for the Unix sockets below it. Choose one that is {longest - SOCKET_PATH_BYTES} bytes shorter."
+        excess = longest - SOCKET_PATH_BYTES
+        raise WrongStateDir(
+            f"{path}: too long for the Unix sockets below it. Choose one that is {excess} bytes shorter."
         )
     return StateDir(path)
 
@@ -81,7 +85,7 @@ class Uplink:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """What `weir up` was told and chose, as kept in system.json. namespace None: the processes run where `weir up` did."""
+    """What `weir up` was told and chose, as kept in system.json. namespace None: processes run where `weir up` did."""
 
     chassis: str
     ovs: str = "embedded"  # embedded | system
@@ -92,7 +96,7 @@ class System:
     openflow_port: int = 6653
     loop_interval_s: float = 1.0
     uplinks: tuple[Uplink, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    home_inode: int = 0  # of the network namespace that `weir up` ran in; moved devices go back there
 
 
 def save(system: System, directory: StateDir) -> None:

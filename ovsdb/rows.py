@@ -1,4 +1,4 @@
-"""The rows of the Weir DB as values: what a process reads in one snapshot. `ovsdb/weir.ovsschema` is the same in OVSDB's words.
+"""The rows of the Weir DB as values: what a process reads in one snapshot. weir.ovsschema is the same in OVSDB's words.
 
 Who writes what: a command writes desired state and raises `Weir.cfg` in the same transaction. The agent of a chassis
 writes `agent_cfg`, `agent_error`, `uplink_ports` and the status columns of its VIFs; the controller writes `flow_cfg`,
@@ -30,7 +30,7 @@ class Chassis:
 
 @dataclass(frozen=True, slots=True)
 class VirtualInterface:
-    """Desired: all up to `cfg` (the sequence number that created or last changed it). Status, by the agent: from `state` on.
+    """Desired: all up to `cfg` (the sequence number that last changed it). Status, by the agent: from `state` on.
 
     binding: {} (a namespace is made for it), {"netns": name} or {"pid": number}; of no meaning to kind port.
     chassis: None for a port until the agent that finds it claims it.
@@ -55,6 +55,23 @@ class VirtualInterface:
     ofport: int | None = None
 
 
+UNCLAIMED = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VifStatus:
+    """What the agent reports of one VIF.
+
+    chassis: to claim a VIF that has none yet; UNCLAIMED: to give the claim up; None: leaves it as it is.
+    """
+
+    state: str  # pending | ready | error
+    error: str | None = None
+    port_name: str | None = None
+    ofport: int | None = None
+    chassis: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The whole Weir DB at one moment. files: file name -> text of the policy in force, as written."""
@@ -68,3 +85,6 @@ class Snapshot:
     )  # (kind, key) -> number; kinds segment, node, rule
     chassis: Mapping[str, Chassis] = field(default_factory=dict)
     interfaces: Mapping[str, VirtualInterface] = field(default_factory=dict)
+    next_number: Mapping[str, int] = field(
+        default_factory=dict
+    )  # by kind (segment, node, rule, vif): where to look next

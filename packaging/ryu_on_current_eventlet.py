@@ -14,8 +14,8 @@ class _RyuFinder:
 
     def find_spec(self, fullname, path=None, target=None):
         if fullname == "ryu.lib.hub":
-            warnings.filterwarnings("ignore", category=DeprecationWarning, module="eventlet")
-            warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated", category=DeprecationWarning)
+            # By its text: its class (EventletDeprecationWarning, a plain Warning) is made while eventlet is imported.
+            warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated", category=Warning)
         elif fullname == "ryu.app.wsgi":
             sys.meta_path.remove(self)
             import eventlet.wsgi

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
+from policies.wording import one_line
+
 IPNetwork = IPv4Network | IPv6Network
 
 
@@ -22,7 +24,7 @@ class Position:
     column: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{one_line(self.file)}:{self.line}:{self.column}"
 
 
 class Direction(str, enum.Enum):
@@ -125,7 +127,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """Everything that a set of files says, checked. Keys: segment name, uplink name, node path (parents before children)."""
+    """Everything that a set of files says, checked.
+
+    Keys: segment name, uplink name, node path (parents before children).
+    """
 
     segments: Mapping[str, Segment] = field(default_factory=dict)
     links: Mapping[str, Link] = field(default_factory=dict)

@@ -17,7 +17,7 @@ class ResolvedNode:
 
 
 def resolve(policies: PolicySet, path: str) -> ResolvedNode:
-    """Order: `mandatory` from the root down, the leaf's own `rules`, `default` from the leaf up; the first match decides.
+    """Order: `mandatory` from the root down, the leaf's own `rules`, `default` from the leaf up; the first match wins.
 
     Raises KeyError when no node has this path.
     """

@@ -39,3 +39,9 @@ class Bridge:
     nodes: Mapping[str, ResolvedNode] = field(default_factory=dict)
     node_numbers: Mapping[str, int] = field(default_factory=dict)
     rule_numbers: Mapping[str, int] = field(default_factory=dict)
+
+    def used_segments(self) -> dict[str, BridgeSegment]:
+        """Segments that a VIF here is in, by name, in the order of their numbers."""
+        names = {vif.segment for vif in self.vifs}
+        used = [(name, segment) for name, segment in self.segments.items() if name in names]
+        return dict(sorted(used, key=lambda item: item[1].number))

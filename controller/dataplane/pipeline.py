@@ -5,7 +5,11 @@ The names go into OVSDB (`Flow_Table.name`), so `ovs-ofctl --names dump-flows` r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from controller.dataplane.actions import Conntrack, Instructions, Resubmit
+from controller.dataplane.entries import FlowBody, FlowKey, SwitchState
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,44 +22,40 @@ class Table:
     on_miss: str = "drop"
 
 
-_IP = frozenset({"eth_type", "ip_proto", "ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst"})
-_L4 = frozenset(
-    {
-        "tcp_src",
-        "tcp_dst",
-        "udp_src",
-        "udp_dst",
-        "sctp_src",
-        "sctp_dst",
-        "icmpv4_type",
-        "icmpv4_code",
-        "icmpv6_type",
-        "icmpv6_code",
-    }
-)
+_IP = frozenset({"eth_type", "ip_proto", "ip_frag", "ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst"})
+_ICMP = frozenset({"icmpv4_type", "icmpv4_code", "icmpv6_type", "icmpv6_code"})
+_L4 = _ICMP | {"tcp_src", "tcp_dst", "udp_src", "udp_dst", "sctp_src", "sctp_dst"}
 _CT = frozenset(
     {"ct_state", "ct_nw_proto", "ct_nw_src", "ct_nw_dst", "ct_ipv6_src", "ct_ipv6_dst", "ct_tp_src", "ct_tp_dst"}
-)
-_ARP_ND = frozenset(
-    {"arp_op", "arp_spa", "arp_tpa", "arp_sha", "arp_tha", "ipv6_nd_target", "ipv6_nd_sll", "ipv6_nd_tll"}
 )
 
 CLASSIFY = Table(
     0,
     "classify",
-    "which VIF or segment a packet comes from",
+    "which VIF or segment a packet comes from; tagged frames from a VIF miss",
     frozenset({"in_port", "vlan_vid"}),
     ("antispoof", "forward"),
 )
 ANTISPOOF = Table(
     10,
     "antispoof",
-    "only the VIF's own MAC and addresses leave it, in Ethernet, IP, ARP and ND",
-    frozenset({"reg0", "eth_src", "eth_dst"}) | _IP | _L4 | _ARP_ND,
+    "only the VIF's own MAC and addresses leave it, in Ethernet, ARP and IP",
+    frozenset({"reg0", "eth_src", "eth_type", "arp_op", "arp_spa", "arp_sha", "ipv4_src", "ipv6_src"}),
+    ("host_protocols", "egress_meter"),
+)
+HOST_PROTOCOLS = Table(
+    15,
+    "host_protocols",
+    "neighbour discovery tells only the truth; it, DHCP, IGMP and MLD skip the policy",
+    frozenset({"reg0", "udp_src", "udp_dst", "ipv6_nd_target", "ipv6_nd_sll", "ipv6_nd_tll"}) | _IP | _ICMP,
     ("egress_conntrack", "egress_meter"),
 )
 EGRESS_CONNTRACK = Table(
-    20, "egress_conntrack", "look the connection up in the sender's zone", frozenset({"eth_type"}), ("egress_policy",)
+    20,
+    "egress_conntrack",
+    "look the connection up in the sender's zone",
+    frozenset({"eth_type", "ip_proto"}) | _ICMP,
+    ("egress_policy",),
 )
 EGRESS_POLICY = Table(
     30, "egress_policy", "the sender's node judges", frozenset({"reg4"}) | _IP | _L4 | _CT, ("egress_commit",)
@@ -72,14 +72,14 @@ FORWARD = Table(
     60,
     "forward",
     "find the receivers in the segment",
-    frozenset({"reg0", "reg2", "eth_dst", "in_port"}),
-    ("ingress_conntrack", "output"),
+    frozenset({"reg0", "reg2", "reg3", "eth_dst"}),
+    ("forward", "ingress_conntrack", "output"),
 )
 INGRESS_CONNTRACK = Table(
     70,
     "ingress_conntrack",
-    "look the connection up in the receiver's zone",
-    frozenset({"reg0", "reg1", "eth_dst"}) | _IP | _L4,
+    "look the connection up in the receiver's zone; what hosts need to work skips the policy",
+    frozenset({"reg0", "reg1", "udp_src", "udp_dst"}) | _IP | _ICMP,
     ("ingress_policy", "output"),
 )
 INGRESS_POLICY = Table(
@@ -95,6 +95,7 @@ OUTPUT = Table(
 PIPELINE = (
     CLASSIFY,
     ANTISPOOF,
+    HOST_PROTOCOLS,
     EGRESS_CONNTRACK,
     EGRESS_POLICY,
     EGRESS_COMMIT,
@@ -105,3 +106,37 @@ PIPELINE = (
     INGRESS_COMMIT,
     OUTPUT,
 )
+BY_ID = {table.id: table for table in PIPELINE}
+BY_NAME = {table.name: table for table in PIPELINE}
+
+
+def check(state: SwitchState) -> list[str]:
+    """What in `state` the declaration does not allow, a sentence each; empty when all is well."""
+    return [fault for key, body in state.flows.items() for fault in _faults(key, body, state)]
+
+
+def _faults(key: FlowKey, body: FlowBody, state: SwitchState) -> Iterator[str]:
+    table = BY_ID.get(key.table)
+    if table is None:
+        yield f"{key}: no table has the number {key.table}. Declare it in the pipeline"
+        return
+    for field, _, _ in key.match.fields:
+        if field not in table.matches:
+            yield f"{table.name}: {key.match} matches {field}, which is not declared. Declare it or do not match it"
+    instructions = body.instructions
+    for target in _targets(instructions):
+        if target not in [BY_NAME[name].id for name in table.goes_to]:
+            name = BY_ID[target].name if target in BY_ID else str(target)
+            yield f"{table.name}: {key.match} continues in {name}, which is not declared. Declare it or go elsewhere"
+    if instructions.goto is not None and instructions.goto <= key.table:
+        yield f"{table.name}: {key.match} goes back to table {instructions.goto}. A goto leads onwards only"
+    if instructions.meter_id is not None and instructions.meter_id not in state.meters:
+        yield f"{table.name}: {key.match} uses meter {instructions.meter_id}, which is missing. Add the meter"
+
+
+def _targets(instructions: Instructions) -> Iterator[int]:
+    if instructions.goto is not None:
+        yield instructions.goto
+    for action in instructions.apply:
+        if isinstance(action, (Resubmit, Conntrack)) and action.table is not None:
+            yield action.table

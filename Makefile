@@ -1,0 +1,57 @@
+# Weir. `make install`, then `make demo` to see it or `make test` to try it.
+# Sandbox, Mininet and demo make network namespaces: they run as root, through sudo where make does not.
+
+UV_VERSION := 0.13.9
+UV         := .tools/bin/uv
+SUDO       := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+PYTEST     := .venv/bin/python -m pytest -q
+# Root leaves no files of its own in an ordinary user's clone.
+AS_ROOT    := $(SUDO) env PYTHONDONTWRITEBYTECODE=1
+ROOT_TESTS := $(AS_ROOT) $(PYTEST) -p no:cacheprovider
+CODE       := policies ovsdb controller tests mininet_tests $(wildcard demo)
+
+export UV_PYTHON_DOWNLOADS := never
+
+.DELETE_ON_ERROR:
+.PHONY: install packages check sandbox mininet test demo clean
+
+install: packages .venv/.installed
+
+packages:
+	@packaging/install-debian-packages
+
+$(UV): Makefile | packages
+	python3 -m venv .tools
+	.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+.venv/.installed: $(UV) pyproject.toml uv.lock $(wildcard packaging/ryu_on_current_eventlet.*)
+	$(UV) sync --frozen
+	@touch $@
+
+# One directory a run, so that one that holds no test fails (pytest's exit status 5).
+check: install
+	.venv/bin/ruff format --check $(CODE)
+	.venv/bin/ruff check $(CODE)
+	.venv/bin/mypy
+	$(PYTEST) tests/test_architecture.py
+	$(PYTEST) -n 2 tests/unit
+	$(PYTEST) tests/golden
+	$(PYTEST) -n 2 tests/laws
+
+sandbox: install
+	$(ROOT_TESTS) tests/sandbox
+
+mininet: install
+	$(ROOT_TESTS) mininet_tests
+
+test: check
+	@packaging/run-root-tests
+
+demo: install
+	$(AS_ROOT) .venv/bin/python -m demo
+
+clean:
+	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name '*.actual' -type f -delete

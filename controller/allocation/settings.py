@@ -1,0 +1,41 @@
+"""The numbers that the loop is tuned with, in one place. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Defaults suit a tick of one second; times are in ticks where they follow from it."""
+
+    interval_s: float = 1.0
+
+    # Counters
+    shortest_window_ticks: float = 0.05  # two samples closer than this make no rate: the next one does
+    longest_window_ticks: float = 10.0  # nor do two farther apart: the clock jumped, or the figure says nothing of now
+    stale_after_ticks: float = 3.5  # without a fresh rate for so long there are no statistics
+
+    # Estimate
+    headroom: float = 1.1  # what a VIF that nothing holds back may want, over what it offers
+    near_limit: float = 0.95  # from this part of its rate on a VIF counts as held back
+    standing_bytes: float = 3028.0  # a backlog of two full frames at two samples running is a queue that stands
+    hold_ticks: float = 2.5  # a VIF stays held back for so long after the last sign of it ...
+    hold_level: float = 0.7  # ... while it offers at least this part of what it offered then
+    growth: float = (
+        2.0  # where we hold a VIF that is on two paths, what crosses its link may grow by this from tick to tick
+    )
+    noise: float = 0.05  # a part below this of what passed is the skew of two clocks, not traffic
+    unknown_kbps: float = 64.0  # demand of a VIF without statistics and without guarantee
+
+    # Which inner nodes' limits the loop keeps
+    engage_fill: float = 0.9  # from this part of the limit on
+    release_fill: float = 0.8  # until below this part ...
+    release_ticks: int = 3  # ... for so many ticks
+    engage_unheld: float = 0.05  # and if this part of the limit goes past any queue that would keep it
+    release_unheld: float = 0.02  # until below this part ...
+    release_unheld_ticks: int = 30  # ... for so many: while the node is full, it may be the holding that keeps it away
+
+    # What is rewritten
+    dead_band_up: float = 0.05
+    dead_band_down: float = 0.02  # smaller, so that what is shared stays within its limit

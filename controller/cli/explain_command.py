@@ -1,0 +1,7 @@
+"""weir explain."""
+
+from __future__ import annotations
+
+
+def explain(target: str) -> None:
+    """x"""

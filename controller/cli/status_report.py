@@ -1,0 +1,93 @@
+"""How a system is, as one document: its processes, its chassis, its VIFs by state, and everything that is wrong."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+from controller import config
+from controller.cli.output import fields
+from controller.config import ConfigError, StateDir
+from controller.system import ledger, processes, programs
+from controller.system.ledger import Record
+from ovsdb.rows import Chassis, Snapshot
+from ovsdb.session import DatabaseError
+from ovsdb.weir_db import WeirDb
+
+
+def look(directory: StateDir) -> dict[str, Any]:
+    """problems: one line each, [] when all is well. cfg: the number that agent and controller shall have reached."""
+    try:
+        system = config.load(directory)
+    except ConfigError as fault:
+        return {"state_dir": str(directory.path), "running": False, "problems": [str(fault)]}
+    report: dict[str, Any] = {
+        "state_dir": str(directory.path),
+        "running": True,
+        "ovs": system.ovs,
+        "namespace": system.namespace,
+        "bridge": system.bridge,
+        "uplinks": {uplink.name: programs.port_device(system, uplink) for uplink in system.uplinks},
+    }
+    problems: list[str] = []
+    report["processes"] = _processes(system, directory, problems)
+    report |= _database(directory, problems)
+    report["problems"] = problems
+    return report
+
+
+def show(report: dict[str, Any]) -> None:
+    fields({name: value for name, value in report.items() if name != "problems"})
+
+
+def _processes(system: config.System, directory: StateDir, problems: list[str]) -> dict[str, Any]:
+    records = ledger.read(directory)
+    names = [program.name for program in programs.of_system(system, directory)]
+    shown = {}
+    for name in (processes.SUPERVISOR, *names):
+        record = records.get(name, Record(name))
+        since = processes.started_at(record.started_ticks) if record.runs and record.started_ticks else None
+        if since is None:
+            ended = f", last: {record.last_end}" if record.last_end else ""
+            cure = "Run weir up again." if name == processes.SUPERVISOR else f"See {directory.log}/{name}.log."
+            problems.append(f"{name} does not run{ended}. {cure}")
+        up_since = since and time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(since))
+        shown[name] = {"pid": record.pid if since else None, "up_since": up_since, "restarts": record.restarts}
+    return shown
+
+
+def _database(directory: StateDir, problems: list[str]) -> dict[str, Any]:
+    try:
+        with WeirDb(f"unix:{directory.weir_db_socket}") as database:
+            database.connect()
+            snapshot = database.snapshot()
+    except DatabaseError as fault:
+        problems.append(str(fault))
+        return {}
+    problems += [line for chassis in snapshot.chassis.values() for line in _complaints(chassis, snapshot)]
+    vifs = snapshot.interfaces.values()
+    problems += [f"VIF {vif.name}: {vif.error or 'error'}" for vif in vifs if vif.state == "error"]
+    return {
+        "cfg": snapshot.cfg,
+        "policy_version": snapshot.policy_version,
+        "chassis": {name: _chassis(chassis) for name, chassis in snapshot.chassis.items()},
+        "vifs": dict(Counter(vif.state for vif in vifs)),
+    }
+
+
+def _chassis(chassis: Chassis) -> dict[str, Any]:
+    shown = ("bridge", "datapath_id", "connected", "agent_cfg", "flow_cfg", "agent_error", "flow_error")
+    return {name: getattr(chassis, name) for name in shown}
+
+
+def _complaints(chassis: Chassis, snapshot: Snapshot) -> list[str]:
+    found = []
+    if not chassis.connected:
+        found.append("its switch is not connected to the controller")
+    if chassis.agent_cfg < snapshot.cfg:
+        found.append(f"its agent has reached change {chassis.agent_cfg} of {snapshot.cfg}")
+    if chassis.flow_cfg < snapshot.cfg:
+        found.append(f"its flows have reached change {chassis.flow_cfg} of {snapshot.cfg}")
+    found += [error for error in (chassis.agent_error, chassis.flow_error) if error]
+    return [f"chassis {chassis.name}: {what}" for what in found]

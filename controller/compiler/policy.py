@@ -1,0 +1,111 @@
+"""Tables egress_policy and ingress_policy: the rules of each leaf, a priority a rule, for packets of both directions of a
+connection, so that a rule which changes holds for connections that exist.
+
+A rule of one direction has entries in that direction's table for packets that open or continue a connection (by their
+header) and in the other's for replies (by the connection's original tuple). Fragments after the first have no ports: they
+pass when a rule that allows could have allowed their packet; without its first fragment nobody can put it together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from controller.compiler.bridge import Bridge
+from controller.compiler.flow import Flow, flow, goto, of_table
+from controller.compiler.terms import Fields, Term, as_fragment, header, later_fragment, original_tuple, terms
+from controller.dataplane.actions import DROP, Instructions
+from controller.dataplane.cookies import CookieKind
+from controller.dataplane.pipeline import EGRESS_COMMIT, EGRESS_POLICY, INGRESS_COMMIT, INGRESS_POLICY, Table
+from controller.dataplane.protocols import CT_INVALID, CT_RELATED, CT_REPLY, CT_TRACKED
+from controller.dataplane.registers import SOURCE_NODE, TARGET_NODE
+from policies.model import Action, Direction, Rule
+from policies.resolve import ResolvedNode
+
+FIRST_RULE = 60_000  # priority of a node's first rule; the next one's is lower by one
+_INVALID, _ERROR, _UNMATCHED = 65_000, 64_000, 1
+
+# direction -> table, register of the node that judges there, where an allowed packet goes on
+_STAGES = {
+    Direction.EGRESS: (EGRESS_POLICY, SOURCE_NODE, EGRESS_COMMIT),
+    Direction.INGRESS: (INGRESS_POLICY, TARGET_NODE, INGRESS_COMMIT),
+}
+_OPPOSITE = {Direction.EGRESS: Direction.INGRESS, Direction.INGRESS: Direction.EGRESS}
+_ORIGINAL = {"ct_state": (0, CT_REPLY)}  # untracked ones too
+_REPLY = {"ct_state": (CT_TRACKED | CT_REPLY, CT_TRACKED | CT_REPLY)}
+_CONNECTION_ERROR = (CT_TRACKED | CT_RELATED, CT_TRACKED | CT_RELATED | CT_REPLY)
+
+
+class TooManyRules(ValueError):
+    """A leaf has more rules than a table has priorities."""
+
+
+def flows(bridge: Bridge) -> Iterator[Flow]:
+    """Raises TooManyRules."""
+    for table, _, onwards in _STAGES.values():
+        yield from _always(table, onwards)
+    expanded: dict[str, list[Term]] = {}
+    for path in sorted(bridge.nodes):
+        node, number = bridge.nodes[path], bridge.node_numbers[path]
+        if len(node.rules) >= FIRST_RULE - _UNMATCHED:
+            raise TooManyRules(f"{path}: {len(node.rules)} rules; the most that can be told apart is {FIRST_RULE - 2}")
+        for rule in node.rules:
+            if rule.identity not in expanded:
+                expanded[rule.identity] = terms(rule)
+        for direction in Direction:
+            yield from _unmatched(node, number, direction)
+            yield from _node(node, number, direction, expanded, bridge.rule_numbers)
+
+
+def _always(table: Table, onwards: Table) -> Iterator[Flow]:
+    """An invalid packet is dropped. An ICMP error of the direction in which its connection began has no rule of its own
+    to be matched by: it passes, as its connection is known."""
+    invalid = CT_TRACKED | CT_INVALID
+    yield flow(table, _INVALID, {"ct_state": (invalid, invalid)}, of_table(table), DROP)
+    yield flow(table, _ERROR, {"ct_state": _CONNECTION_ERROR}, of_table(table), goto(onwards))
+
+
+def _unmatched(node: ResolvedNode, number: int, direction: Direction) -> Flow | Iterator[Flow]:
+    table, register, _ = _STAGES[direction]
+    origin = (CookieKind.UNMATCHED, number)
+    yield flow(table, _UNMATCHED, {register: number}, origin, _verdict(node.unmatched, direction))
+
+
+def _node(
+    node: ResolvedNode,
+    number: int,
+    direction: Direction,
+    expanded: Mapping[str, list[Term]],
+    rule_numbers: Mapping[str, int],
+) -> Iterator[Flow]:
+    """What of a leaf's rules stands in one table: rules of its direction, and replies of the other's rules."""
+    table, register, _ = _STAGES[direction]
+    fragments: set[tuple[bool, Term]] = set()
+    for place, rule in enumerate(node.rules):
+        for fields in _matches(rule, direction, expanded[rule.identity], fragments):
+            yield flow(
+                table,
+                FIRST_RULE - place,
+                {register: number, **fields},
+                (CookieKind.RULE, rule_numbers[rule.identity]),
+                _verdict(rule.action, direction),
+            )
+
+
+def _matches(
+    rule: Rule, direction: Direction, rule_terms: list[Term], fragments: set[tuple[bool, Term]]
+) -> Iterator[Fields]:
+    """fragments: terms of earlier rules that let later fragments pass already; those of this rule are added."""
+    if direction in rule.directions:
+        for term in rule_terms:
+            yield {**_ORIGINAL, **header(term)}
+            if _is_first(False, term, rule, fragments):
+                yield as_fragment({**_ORIGINAL, **header(_bare(term))})
+    if _OPPOSITE[direction] in rule.directions:
+        for term in rule_terms:
+            yield {**_REPLY, **original_tuple(term)}
+            if _is_first(True, term, rule, fragments):
+                yield as_fragment({**_REPLY, **original_tuple(_bare(term))})
+
+
+def _verdict(action: Action, direction: Direction) -> Instructions:
+    return goto(_STAGES[direction][2]) if action is Action.ALLOW else DROP

@@ -1,0 +1,10 @@
+"""Numbers of other people's standards that match fields hold."""
+
+ETH_IPV4, ETH_ARP, ETH_IPV6 = 0x0800, 0x0806, 0x86DD
+ICMP, IGMP, TCP, UDP, ICMP6, SCTP = 1, 2, 6, 17, 58, 132
+
+VLAN_PRESENT = 0x1000  # of vlan_vid
+MULTICAST = (1 << 40, 1 << 40)  # eth_dst: the group bit, which broadcast has too
+
+CT_NEW, CT_RELATED, CT_REPLY, CT_INVALID, CT_TRACKED = 0x01, 0x04, 0x08, 0x10, 0x20  # ct_state (Open vSwitch)
+LATER_FRAGMENT, NOT_LATER = (2, 2), (0, 2)  # ip_frag

@@ -1,0 +1,76 @@
+"""The IP addresses of an instance's interface, usable the moment they are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+from socket import AF_INET, AF_INET6
+from typing import Any
+
+from controller.host import sysctl
+from controller.host.errors import HostError
+from controller.host.links import Link
+
+_NODAD, _TENTATIVE, _PERMANENT, _DADFAILED = 0x02, 0x40, 0x80, 0x08
+_GLOBAL_SCOPE = 0
+
+Address = IPv4Interface | IPv6Interface
+
+_BEFORE_UP = {
+    "disable_ipv6": "0",
+    "accept_dad": "0",  # anti-spoofing already makes an address unique; waiting a second would gain nothing
+    "dad_transmits": "0",
+    "addr_gen_mode": "0",  # the link-local address follows from the MAC: the only one that anti-spoofing lets out
+    "autoconf": "0",  # likewise an address made up from a router advertisement would not get out
+}
+
+
+def prepare(ifname: str) -> None:
+    """Before the link goes up: how IPv6 will behave on it. From inside the namespace."""
+    for key, value in _BEFORE_UP.items():
+        sysctl.ensure(f"ipv6/conf/{ifname}/{key}", value)
+
+
+def ensure(socket: Any, link: Link, texts: Iterable[str]) -> None:
+    """Adds what is missing and removes permanent addresses that are no longer wanted.
+
+    Without a wanted address nothing is removed: then the instance has its addresses from somewhere else (DHCP).
+    Raises HostError when the namespace cannot carry one of them.
+    """
+    wanted = {ip_interface(text) for text in texts}
+    if any(address.version == 6 for address in wanted) and sysctl.read(f"ipv6/conf/{link.name}/disable_ipv6") is None:
+        raise HostError("the instance's kernel has no IPv6", "Give the VIF IPv4 addresses only (--ip)")
+    if wanted:
+        for address, permanent in _present(socket, link).items():
+            if permanent and address not in wanted:
+                socket.addr("del", index=link.index, **_fields(address))
+    # Read again: with the first IPv4 address of a subnet the kernel removes the others of that subnet.
+    for address in sorted(wanted - _present(socket, link).keys(), key=str):
+        socket.addr("add", index=link.index, **_fields(address), **_flags(address))
+
+
+def _present(socket: Any, link: Link) -> dict[Address, bool]:
+    """Global addresses of the link -> whether permanent. One that duplicate detection holds back is removed."""
+    found: dict[Address, bool] = {}
+    for message in socket.get_addr(index=link.index):
+        flags = message.get_attr("IFA_FLAGS") or message["flags"]
+        if message["scope"] != _GLOBAL_SCOPE:
+            continue
+        text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
+        address = ip_interface(f"{text}/{message['prefixlen']}")
+        if flags & (_TENTATIVE | _DADFAILED):
+            socket.addr("del", index=link.index, **_fields(address))
+        else:
+            found[address] = bool(flags & _PERMANENT)
+    return found
+
+
+def _fields(address: Address) -> dict[str, object]:
+    family = AF_INET if address.version == 4 else AF_INET6
+    return {"family": family, "address": str(address.ip), "prefixlen": address.network.prefixlen}
+
+
+def _flags(address: Address) -> dict[str, object]:
+    if address.version == 6:
+        return {"flags": _NODAD}
+    return {"broadcast": str(address.network.broadcast_address)} if address.network.prefixlen < 31 else {}

@@ -1,0 +1,66 @@
+"""When to do a thing again: at once when something else is wanted, ever later while it fails, else now and then."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from controller.host.errors import HostError
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
+AUDIT_S = 5.0  # reality is read again this often though nothing was asked for
+
+log = logging.getLogger("weir.agent")
+Wanted = TypeVar("Wanted")
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt(Generic[Wanted]):
+    wanted: Wanted
+    due_s: float
+    failures: int = 0
+    error: str | None = None
+
+
+class Attempts(Generic[Wanted]):
+    """One kind of thing, by key. A failure stays with its key: it is kept in words and others go on."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._made: dict[str, _Attempt[Wanted]] = {}
+
+    def attempt(self, key: str, wanted: Wanted, action: Callable[[], object], now_s: float) -> str | None:
+        """Runs the action if its time has come. Returns what is wrong with this key now; None: nothing."""
+        last = self._made.get(key)
+        if last is not None and last.wanted == wanted and now_s < last.due_s:
+            return last.error
+        failures = last.failures + 1 if last is not None and last.wanted == wanted else 1
+        error = self._run(key, action, last.error if last else None)
+        pause_s = AUDIT_S if error is None else min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(failures, 10) / 2)
+        self._made[key] = _Attempt(wanted, now_s + pause_s, 0 if error is None else failures, error)
+        return error
+
+    def keep(self, keys: Collection[str]) -> list[str]:
+        """Forgets every other key. Returns those forgotten."""
+        gone = [key for key in self._made if key not in keys]
+        for key in gone:
+            del self._made[key]
+        return gone
+
+    def _run(self, key: str, action: Callable[[], object], last_error: str | None) -> str | None:
+        try:
+            action()
+        except HostError as fault:
+            error = str(fault)
+        except Exception as fault:  # a fault of ours, but one VIF's: the others need their agent
+            log.exception("%s %s: unexpected fault", self._what, key)
+            error = f"{type(fault).__name__}: {fault}. This is a fault of Weir; see the agent's log."
+        else:
+            if last_error is not None:
+                log.info("%s %s: in order again", self._what, key)
+            return None
+        if error != last_error:
+            log.warning("%s %s: %s", self._what, key, error)
+        return error

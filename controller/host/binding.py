@@ -1,0 +1,126 @@
+"""Where an instance is: the network namespace that a VIF is bound to."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from controller.host import links, namespace
+from controller.host.errors import HostError
+from controller.host.links import Mark
+from ovsdb.rows import VirtualInterface
+
+_PROC = Path("/proc")
+
+
+class Binder:
+    """Finds the namespace of each VIF, and makes those that nobody named.
+
+    It remembers when the process behind a pid was started: after that process has ended, the kernel gives the number
+    to another, whose namespace is none of ours.
+    """
+
+    def __init__(self, system: str, chassis: str) -> None:
+        self._system = system
+        self._chassis = chassis
+        self._started: dict[tuple[str, int], int] = {}  # (VIF name, pid) -> start time in ticks
+
+    def place(self, vif: VirtualInterface) -> Path:
+        """The namespace of the VIF, made when its binding is empty. Raises HostError when there is none."""
+        path = self._path(vif)
+        if "pid" in vif.binding:
+            self._check_process(vif)
+        elif "netns" not in vif.binding:
+            self._ensure_made(vif, path)
+        if namespace.identity(path) is None:
+            raise HostError(
+                f"network namespace {path} does not exist",
+                "Create it (ip netns add), or delete the VIF; the agent tries again by itself",
+            )
+        return path
+
+    def identity(self, vif: VirtualInterface) -> namespace.Identity | None:
+        """Which namespace the binding leads to at the moment; None: to none. Makes nothing."""
+        try:
+            return namespace.identity(self._path(vif))
+        except HostError:
+            return None
+
+    def made_name(self, vif_name: str) -> str:
+        """Name of the namespace that is made for a VIF."""
+        return f"{self._system}-{vif_name}"
+
+    def made(self) -> list[Mark]:
+        """The namespaces that this agent made and that are still there."""
+        found = []
+        for name in namespace.names(f"{self._system}-"):
+            with suppress(HostError):  # removed meanwhile, or never more than a plain file
+                found.append(links.loopback_mark(namespace.named(name)))
+        return [mark for mark in found if mark and (mark.system, mark.chassis) == (self._system, self._chassis)]
+
+    def remove_made(self, vif_name: str) -> None:
+        namespace.remove(self.made_name(vif_name))
+
+    def forget(self, vif_name: str) -> None:
+        self._started = {key: start for key, start in self._started.items() if key[0] != vif_name}
+
+    def _path(self, vif: VirtualInterface) -> Path:
+        if "netns" in vif.binding:
+            return _path_of(vif.binding["netns"])
+        if "pid" in vif.binding:
+            return _PROC / str(_pid_of(vif.binding["pid"])) / "ns" / "net"
+        return namespace.named(self.made_name(vif.name))
+
+    def _ensure_made(self, vif: VirtualInterface, path: Path) -> None:
+        mark = Mark(self._system, self._chassis, vif.name)
+        if namespace.identity(path) is None:
+            namespace.create(path.name, lambda: links.mark_loopback(mark))
+        elif links.loopback_mark(path) != mark:
+            raise HostError(
+                f"network namespace {path.name} exists and was not made for this VIF",
+                f"Remove it (ip netns delete {path.name}), or bind the VIF to it with --netns {path.name}",
+            )
+
+    def _check_process(self, vif: VirtualInterface) -> None:
+        pid = _pid_of(vif.binding["pid"])
+        started = start_time(pid)
+        if started is None:
+            raise HostError(f"process {pid} does not exist any more", "Delete the VIF, or bind it to a running process")
+        known = int(vif.binding["started"]) if "started" in vif.binding else self._started.get((vif.name, pid), started)
+        if started != known:
+            raise HostError(
+                f"process {pid} has ended, and its number belongs to another process now",
+                "Delete the VIF, and create it for a running process",
+            )
+        self._started[vif.name, pid] = started
+
+
+def start_time(pid: int) -> int | None:
+    """When a process was started, in clock ticks since boot; None when there is no such process, or it is a zombie.
+
+    Source: proc(5), /proc/pid/stat, fields 3 and 22; the name in field 2 may hold spaces and parentheses.
+    """
+    try:
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def _pid_of(text: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,9}", text):
+        raise HostError(f"'{text}' is not a process id", "Give --pid a positive number")
+    return int(text)
+
+
+def _path_of(text: str) -> Path:
+    """A namespace by name, as `ip netns` lists it, or by an absolute path."""
+    if text.startswith("/"):
+        return Path(text)
+    if not text or "/" in text or text in (".", ".."):
+        raise HostError(
+            f"'{text}' is neither the name of a network namespace nor an absolute path",
+            "Give --netns a name from `ip netns list`, or a path that starts with /",
+        )
+    return namespace.named(text)

@@ -1,0 +1,94 @@
+"""What one host shall be like, from the Weir DB and the loop's rates. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from controller.dataplane.pipeline import PIPELINE
+from controller.host.errors import HostError
+from controller.stream.messages import Rates
+from ovsdb.rows import Snapshot, VirtualInterface
+from policies.errors import PolicyErrors
+from policies.hierarchy import Member
+from policies.model import Bandwidth, PolicySet
+from policies.parser import parse
+
+TABLE_NAMES = {table.id: table.name for table in PIPELINE}
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyInForce:
+    """The stored policy as read. fault: why it cannot be read; `policies` is then the last that could."""
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    policies: PolicySet = field(default_factory=PolicySet)
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one VIF is held to, in kbit/s; None: to nothing."""
+
+    egress_kbps: int | None = None
+    egress_burst_bytes: int | None = None  # None: for the enforcement to choose
+    ingress_kbps: int | None = None
+    ingress_by_policy: bool = False  # the policy itself has an ingress limit, not only the loop
+
+
+def read_policy(snapshot: Snapshot, before: PolicyInForce) -> PolicyInForce:
+    """Parses only text that has changed since `before`."""
+    if snapshot.files == before.files:
+        return before
+    try:
+        return PolicyInForce(snapshot.files, parse(snapshot.files))
+    except PolicyErrors as errors:
+        fault = f"the policy in force cannot be read: {errors.errors[0]} The one before it is still enforced."
+        return PolicyInForce(snapshot.files, before.policies, fault)
+
+
+def own_veths(snapshot: Snapshot, chassis: str) -> list[VirtualInterface]:
+    return [vif for vif in snapshot.interfaces.values() if vif.kind == "veth" and vif.chassis == chassis]
+
+
+def limits(vif: VirtualInterface, policies: PolicySet, rates: Rates) -> Limits:
+    """The policy's limits, lowered by the loop's rates. Raises HostError when the policy has no such leaf."""
+    node = policies.nodes.get(vif.policy)
+    if node is None or not node.is_leaf:
+        raise HostError(
+            f"policy {vif.policy} is no leaf of the policy in force", "Apply a policy that has it, or delete the VIF"
+        )
+    egress_kbps = _least(node.egress.limit_kbps, rates.egress_kbps.get(vif.number))
+    return Limits(
+        egress_kbps=egress_kbps,
+        egress_burst_bytes=_burst_bytes(node.egress, egress_kbps),
+        ingress_kbps=_least(node.ingress.limit_kbps, rates.ingress_kbps.get(vif.number)),
+        ingress_by_policy=node.ingress.limit_kbps is not None,
+    )
+
+
+def capacity_kbps(policies: PolicySet, uplink: str, chassis: str) -> int | None:
+    """None: the policy says nothing of this uplink on this host, so nothing of it is divided."""
+    link = policies.links.get(uplink)
+    return None if link is None or (link.hosts is not None and chassis not in link.hosts) else link.capacity_kbps
+
+
+def uplink_members(vifs: list[VirtualInterface], policies: PolicySet, uplink: str) -> list[Member]:
+    """Those of the VIFs that send through the uplink and whose policy is known."""
+    segments = {name for name, segment in policies.segments.items() if segment.uplink == uplink}
+    return [
+        Member(vif.number, vif.name, vif.policy, uplink, vif.chassis)
+        for vif in vifs
+        if vif.segment in segments and vif.policy in policies.nodes and policies.nodes[vif.policy].is_leaf
+    ]
+
+
+def _least(*limits_kbps: int | None) -> int | None:
+    given = [limit for limit in limits_kbps if limit is not None]
+    return max(1, min(given)) if given else None
+
+
+def _burst_bytes(bandwidth: Bandwidth, limit_kbps: int | None) -> int | None:
+    if bandwidth.burst_bytes is not None or bandwidth.burst_s is None or limit_kbps is None:
+        return bandwidth.burst_bytes
+    return round(bandwidth.burst_s * limit_kbps * 1000 / 8)

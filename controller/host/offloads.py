@@ -1,0 +1,89 @@
+"""Offloads of a link that a userspace datapath cannot undo: it reads frames as the instance's stack leaves them.
+
+Segmentation and checksums of a veth are "done by the hardware", that is by nobody: without this TCP breaks, and a UDP
+segment of 64 KB (QUIC sends them) is lost whole. By the ethtool ioctl: features by name, as `ethtool -k` shows them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import re
+import socket
+import struct
+
+from controller.host.errors import HostError
+
+_SIOCETHTOOL = 0x8946
+_GSTRINGS, _GSSET_INFO, _GFEATURES, _SFEATURES = 0x1B, 0x37, 0x3A, 0x3B
+_FEATURE_NAMES = 4  # ETH_SS_FEATURES
+_NAME_BYTES = 32
+_LEFT_TO_OTHERS = re.compile(r"tx-(checksum-.*|.*segmentation|gso-.*)|rx-gro-.*")
+
+
+def disable(ifname: str) -> None:
+    """Turns off, in the calling thread's namespace, every checksum and segmentation offload of the link. Idempotent.
+
+    Raises HostError when the link is missing or one of them stays on.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        names = _feature_names(control, ifname)
+        if wrong := _active(control, ifname, names):
+            _switch_off(control, ifname, names, wrong)
+            wrong = _active(control, ifname, names)
+    if wrong:
+        raise HostError(
+            f"{ifname}: offloads stay on: {', '.join(sorted(wrong))}",
+            "This driver cannot work without them behind a userspace datapath: use another kind of device",
+        )
+
+
+def active(ifname: str) -> frozenset[str]:
+    """The offloads that `disable` would turn off and that are on. Raises HostError when the link is missing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        return _active(control, ifname, _feature_names(control, ifname))
+
+
+def _feature_names(control: socket.socket, ifname: str) -> list[str]:
+    query = bytearray(struct.pack("=IIQI", _GSSET_INFO, 0, 1 << _FEATURE_NAMES, 0))
+    _ioctl(control, ifname, query)
+    (count,) = struct.unpack_from("=I", query, 16)
+    answer = bytearray(struct.pack("=III", _GSTRINGS, _FEATURE_NAMES, count)) + bytearray(count * _NAME_BYTES)
+    _ioctl(control, ifname, answer)
+    starts = range(12, len(answer), _NAME_BYTES)
+    return [bytes(answer[start : start + _NAME_BYTES]).split(b"\0", 1)[0].decode() for start in starts]
+
+
+def _active(control: socket.socket, ifname: str, names: list[str]) -> frozenset[str]:
+    blocks = (len(names) + 31) // 32
+    answer = bytearray(struct.pack("=II", _GFEATURES, blocks)) + bytearray(blocks * 16)
+    _ioctl(control, ifname, answer)
+    words = [struct.unpack_from("=IIII", answer, 8 + 16 * block) for block in range(blocks)]
+    return frozenset(
+        name
+        for index, name in enumerate(names)
+        if _LEFT_TO_OTHERS.fullmatch(name)
+        and words[index // 32][2] >> index % 32 & 1  # active
+        and not words[index // 32][3] >> index % 32 & 1  # never_changed: part of the device
+    )
+
+
+def _switch_off(control: socket.socket, ifname: str, names: list[str], wrong: frozenset[str]) -> None:
+    changed = [0] * ((len(names) + 31) // 32)
+    for index, name in enumerate(names):
+        if name in wrong:
+            changed[index // 32] |= 1 << index % 32
+    words = [word for block in changed for word in (block, 0)]
+    _ioctl(control, ifname, bytearray(struct.pack(f"=II{len(words)}I", _SFEATURES, len(changed), *words)))
+
+
+def _ioctl(control: socket.socket, ifname: str, command: bytearray) -> None:
+    buffer = (ctypes.c_char * len(command)).from_buffer(command)
+    request = struct.pack("16sP16x", ifname.encode(), ctypes.addressof(buffer))
+    try:
+        fcntl.ioctl(control, _SIOCETHTOOL, request)
+    except OSError as fault:
+        raise HostError(
+            f"{ifname}: offloads cannot be set ({fault.strerror})",
+            "The agent needs CAP_NET_ADMIN, and the link to exist",
+        ) from fault

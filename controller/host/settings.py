@@ -1,0 +1,42 @@
+"""What an agent is told when it is started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from controller.config import StateDir
+from controller.host.links import Mark
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """system: prefix of the namespaces that are made for VIFs, and the name that everything made is marked with.
+
+    uplinks: uplink name -> device. controller: an OpenFlow target such as tcp:127.0.0.1:6653; None: the bridge's
+    Controller rows are somebody else's (Mininet sets its own).
+    """
+
+    chassis: str
+    bridge: str
+    state: StateDir
+    ovs_rundir: Path
+    system: str
+    uplinks: Mapping[str, str] = field(default_factory=dict)
+    controller: str | None = None
+    datapath_type: str = "netdev"
+    interval_s: float = 1.0
+
+    @property
+    def owner(self) -> str:
+        """Marks this agent's rows in the Open_vSwitch database, which agents of other bridges may share."""
+        return f"{self.system}/{self.chassis}"
+
+    @property
+    def plain_frames(self) -> bool:
+        """Whether the datapath reads frames in userspace, where nobody would make up for offloads."""
+        return self.datapath_type == "netdev"
+
+    def mark(self, vif_name: str) -> Mark:
+        return Mark(self.system, self.chassis, vif_name)

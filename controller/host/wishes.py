@@ -1,0 +1,67 @@
+"""Which queueing trees this host's devices shall have: numbers from the policy and the loop, made into plans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.host import desired
+from controller.host.desired import Limits
+from controller.host.queue_plan import QueuePlanError, ingress_plan, leaf_budget, shaper_plan, uplink_plan
+from controller.host.queue_tree import QueuePlan
+from controller.host.settings import AgentConfig
+from controller.host.trees import Wish, Wishes
+from ovsdb.rows import Snapshot, VirtualInterface
+from policies.hierarchy import bandwidth_tree
+from policies.model import Direction, PolicySet
+
+SHAPER_QUEUE_BYTES = 1_000_000  # in the instance's own memory, and never more than 50 ms: no share of OVS's send buffer
+
+
+@dataclass(frozen=True, slots=True)
+class HeldVif:
+    """A VIF that is on the bridge. place: the namespace of its own end, None for one that somebody else made."""
+
+    vif: VirtualInterface
+    port: str
+    limits: Limits
+    place: Path | None
+    queues_on_port: bool = True  # whether the port's device takes a tree
+
+
+def wishes_for(
+    held: Sequence[HeldVif], policies: PolicySet, snapshot: Snapshot, config: AgentConfig, send_buffer_bytes: int
+) -> tuple[Wishes, dict[str, str]]:
+    """Returns the trees, and by uplink name why one cannot be planned."""
+    users = {name: desired.uplink_members([one.vif for one in held], policies, name) for name in config.uplinks}
+    limited = [one for one in held if one.limits.ingress_kbps is not None and one.queues_on_port]
+    leaves = len(limited) + sum(len(members) + 1 for members in users.values())
+    leaf_bytes = leaf_budget(send_buffer_bytes, leaves)
+    macs = {one.vif.number: int(one.vif.mac.replace(":", ""), 16) for one in held}
+    nodes = {path: number for (kind, path), number in snapshot.numbers.items() if kind == "node"}
+    uplinks, faults = dict[str, Wish](), dict[str, str]()
+    for name, device in config.uplinks.items():
+        capacity_kbps = desired.capacity_kbps(policies, name, config.chassis)
+        if capacity_kbps is None:
+            continue
+        root = bandwidth_tree(policies, Direction.EGRESS, users[name])
+        numbers = {member.number: macs[member.number] for member in users[name]}
+        try:
+            uplinks[name] = Wish(device, uplink_plan(root, capacity_kbps, numbers, nodes, leaf_bytes))
+        except QueuePlanError as fault:
+            faults[name] = str(fault)
+    ingress = {one.vif.number: Wish(one.port, ingress_plan(one.limits.ingress_kbps, leaf_bytes)) for one in limited}
+    shapers = {one.vif.number: _shaper(one, one.place) for one in held if one.place is not None}
+    return Wishes(uplinks, ingress, shapers), faults
+
+
+def _shaper(one: HeldVif, place: Path) -> Wish:
+    limits = one.limits
+    plan: QueuePlan | None = shaper_plan(limits.egress_kbps, SHAPER_QUEUE_BYTES, limits.egress_burst_bytes)
+    return Wish(one.vif.ifname, plan, place)
+
+
+def with_trees(wishes: Wishes) -> frozenset[str]:
+    """The devices of the agent's own namespace that shall have a tree."""
+    return frozenset(wish.device for wish in (*wishes.uplinks.values(), *wishes.ingress.values()) if wish.plan)

@@ -1,0 +1,134 @@
+"""Putting a policy set into force: read, held against the VIFs there are, numbered, written in one step."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_interface
+
+from controller.intent.errors import NotInForce, Rejected
+from controller.intent.numbering import renumber
+from controller.intent.vif_drafting import broken_promises, member
+from controller.intent.wait import await_in_force
+from controller.intent.writing import write
+from ovsdb.rows import Snapshot, VirtualInterface
+from ovsdb.weir_db import Command, PolicyText, WeirDb
+from policies.model import PolicySet
+from policies.parser import parse
+
+DEADLINE_S = 30.0
+SHOWN = 8  # names in a line; more are counted
+
+
+def check(files: Mapping[str, str], snapshot: Snapshot | None = None) -> PolicySet:
+    """The policy set that the files make. With a snapshot, also whether the VIFs in it could live under it.
+
+    Raises PolicyErrors with everything that is wrong in the files, Rejected with what stands against it.
+    """
+    policies = parse(files)
+    if snapshot is not None and (lines := list(_objections(policies, snapshot))):
+        raise Rejected(lines)
+    return policies
+
+
+def apply(
+    db: WeirDb,
+    files: Mapping[str, str],
+    by: str,
+    deadline_s: float = DEADLINE_S,
+    now_s: Callable[[], float] = time.time,
+) -> int:
+    """Replaces the whole policy set; returns its version once it is in force on every chassis.
+
+    Applying what is in force already writes nothing. Raises PolicyErrors and Rejected (nothing is changed), NotInForce
+    (it is written, and comes into force where it is not as soon as what is in the way has gone), DatabaseError.
+    """
+    cfg = submit(db, files, by, now_s)
+    try:
+        await_in_force(db, cfg, deadline_s)
+    except NotInForce as fault:
+        kept = "The policy stands in the Weir DB: it comes into force there when agent and controller act on it."
+        raise NotInForce([*fault.lines, kept]) from fault
+    return db.snapshot().policy_version
+
+
+def submit(db: WeirDb, files: Mapping[str, str], by: str, now_s: Callable[[], float] = time.time) -> int:
+    """Writes the policy set without waiting. Returns the sequence number under which it takes effect."""
+
+    def decide(base: Snapshot) -> Command:
+        policies = check(files, base)
+        numbers, next_number = renumber(policies, base.numbers, base.next_number)
+        if base.policy_version and dict(files) == dict(base.files) and numbers == dict(base.numbers):
+            return Command()
+        return Command(policy=PolicyText(files, by, now_s()), numbers=numbers, next_number=next_number)
+
+    return write(db, decide, f"weir policy apply by {by}")
+
+
+def _objections(policies: PolicySet, snapshot: Snapshot) -> Iterator[str]:
+    vifs = list(snapshot.interfaces.values())
+    yield from _orphans(policies, vifs)
+    yield from _outside(policies, vifs)
+    before = parse(snapshot.files)
+    known = set(broken_promises(before, [], [member(vif, before) for vif in vifs]))
+    living = [vif for vif in vifs if _has_leaf(policies, vif)]
+    lines = broken_promises(policies, [], [member(vif, policies) for vif in living])
+    yield from (line for line in lines if line not in known)
+
+
+def _has_leaf(policies: PolicySet, vif: VirtualInterface) -> bool:
+    node = policies.nodes.get(vif.policy)
+    return node is not None and node.is_leaf
+
+
+def _orphans(policies: PolicySet, vifs: list[VirtualInterface]) -> Iterator[str]:
+    """What VIFs use must stay: their leaf a leaf, their segment a segment."""
+    by_policy: dict[str, list[str]] = defaultdict(list)
+    by_segment: dict[str, list[str]] = defaultdict(list)
+    for vif in vifs:
+        if not _has_leaf(policies, vif):
+            by_policy[vif.policy].append(vif.name)
+        if vif.segment not in policies.segments:
+            by_segment[vif.segment].append(vif.name)
+    for path, names in sorted(by_policy.items()):
+        if path in policies.nodes:
+            yield f"policy '{path}' gets nodes below it and so takes no VIFs, but {_have(names)} it. {_remedy(names)}"
+        else:
+            yield f"policy '{path}' is not there any more, but {_have(names)} it. {_remedy(names)}"
+    for segment, names in sorted(by_segment.items()):
+        yield f"segment '{segment}' is not there any more, but {_have(names)} it. {_remedy(names)}"
+
+
+def _outside(policies: PolicySet, vifs: list[VirtualInterface]) -> Iterator[str]:
+    """Addresses that VIFs have must stay in the subnets of their segments, with the prefix length of these."""
+    outside: dict[str, list[str]] = defaultdict(list)
+    for vif in vifs:
+        segment = policies.segments.get(vif.segment)
+        subnets = segment.subnets if segment is not None else ()
+        networks = {ip_interface(address).network for address in vif.addresses}
+        if subnets and not networks <= set(subnets):
+            outside[vif.segment].append(vif.name)
+    for name, names in sorted(outside.items()):
+        subnets = policies.segments[name].subnets
+        yield (
+            f"segment '{name}': addresses of {_vifs(names)} are not in its subnets {', '.join(map(str, subnets))}. "
+            f"Keep the subnets that they are in, or delete them first: {_deletion(names)}."
+        )
+
+
+def _have(names: list[str]) -> str:
+    return f"{_vifs(names)} {'uses' if len(names) == 1 else 'use'}"
+
+
+def _vifs(names: list[str]) -> str:
+    shown = ", ".join(sorted(names)[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    return f"VIF {shown}" if len(names) == 1 else f"VIFs {shown}"
+
+
+def _remedy(names: list[str]) -> str:
+    return f"Keep it, or delete them first: {_deletion(names)}."
+
+
+def _deletion(names: list[str]) -> str:
+    return f"weir vif delete {' '.join(sorted(names)[:SHOWN])}" + (" ..." if len(names) > SHOWN else "")

@@ -1,0 +1,152 @@
+"""What a VIF may be asked to be like, as far as one can see without its host. Pure: a check yields complaints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ovsdb.rows import Snapshot
+from policies.model import PolicySet
+from policies.wording import nearest, quoted
+
+KINDS = ("veth", "port")
+LONGEST_TEXT = 255
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,63}")
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_PID = re.compile(r"[1-9][0-9]{0,9}")
+_IFNAME = re.compile(r"[^\s/:\x00-\x1f\x7f]{1,15}")
+
+
+@dataclass(frozen=True, slots=True)
+class VifRequest:
+    """What an operator asks for. None, {} and (): let Weir choose.
+
+    binding: {"netns": name or absolute path} or {"pid": number}; chassis: the host, for a port the one that has it.
+    """
+
+    name: str
+    policy: str
+    segment: str | None = None
+    kind: str = "veth"
+    binding: Mapping[str, str] = field(default_factory=dict)
+    instance: str | None = None
+    ifname: str = "eth0"
+    mac: str | None = None
+    addresses: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    chassis: str | None = None
+
+
+Check = Callable[[VifRequest, PolicySet, Snapshot], Iterator[str]]
+
+
+def complaints(request: VifRequest, policies: PolicySet, snapshot: Snapshot) -> Iterator[str]:
+    """Everything wrong with a request by itself, in view of the policy and the hosts."""
+    for check in CHECKS:
+        yield from check(request, policies, snapshot)
+
+
+def canonical_mac(text: str) -> str:
+    return text.lower().replace("-", ":")
+
+
+def _name(request: VifRequest, policies: PolicySet, snapshot: Snapshot) -> Iterator[str]:
+    if not _NAME.fullmatch(request.name) or request.name in (".", ".."):
+        yield "its name is not one. Use 1 to 63 letters, digits, '.', '_' and '-'."
+
+
+def _policy(request: VifRequest, policies: PolicySet, snapshot: Snapshot) -> Iterator[str]:
+    node = policies.nodes.get(request.policy)
+    if not policies.nodes:
+        yield "no policy is in force yet. Apply one first: weir policy apply FILE."
+    elif node is None:
+        leaves = [path for path, node in policies.nodes.items() if node.is_leaf]
+        yield f"there is no policy {quoted(request.policy)}. {_instead(request.policy, leaves)}"
+    elif not node.is_leaf:
+        yield f"policy '{request.policy}' has nodes below it and takes no VIFs. Use one of {_listed(node.children)}."
+
+
+def _segment(request: VifRequest, policies: PolicySet, snapshot: Snapshot) -> Iterator[str]:
+    if request.segment is None and len(policies.segments) != 1:
+        if policies.segments:
+            yield f"it does not say its segment. Use --segment with one of {_listed(policies.segments)}."
+        elif policies.nodes:
+            yield "the policy defines no segment for it to be on. Add one below segments: and apply it."
+    elif request.segment is not None and request.segment not in policies.segments:
+        yield f"there is no segment {quoted(request.segment)}. {_instead(request.segment, policies.segments)}"
+
+
+def _kind(request: VifRequest, policies: PolicySet, snapshot: Snapshot) -> Iterator[str]:
+    if request.kind not in KINDS:
+        yield f"there is no kind {quoted(request.kind)}. Use {' or '.join(KINDS)}."
+    elif request.kind == "port" and request.binding:
+        yield "a port is made by somebody else, who also binds it. Leave out its namespace or process."
+
+
+def _chassis(request: VifRequest, policies: PolicySet, snapshot: Snapshot) -> Iterator[str]:
+    hosts = snapshot.chassis
+    if request.chassis is not None and request.chassis not in hosts:
+        yield f"there is no host {quoted(request.chassis)}. {_instead(request.chassis, hosts)}"
+    elif request.chassis is None and request.kind == "veth" and len(hosts) != 1:
+        if hosts:
+            yield f"it does not say its host. Name one of {_listed(hosts)}."
+        else:
+            yield "no host agent has reported yet. See weir status."
+
+
+def _binding(request: VifRequest, policies: PolicySet, snapshot: Snapshot) -> Iterator[str]:
+    known = set(request.binding) & {"netns", "pid"}
+    if len(known) > 1 or set(request.binding) - known - {"started"}:
+        yield "it is bound to several things. Give a namespace or a process, not both."
+    netns, pid = request.binding.get("netns"), request.binding.get("pid")
+    if netns is not None and (not _is_text(netns) or ("/" in netns and netns[:1] != "/") or netns in (".", "..")):
+        yield f"{quoted(netns)} names no network namespace. Use a name from ip netns list, or an absolute path."
+    if pid is not None and not _PID.fullmatch(pid):
+        yield f"{quoted(pid)} is not a process id. Give a positive number."
+
+
+def _link(request: VifRequest, policies: PolicySet, snapshot: Snapshot) -> Iterator[str]:
+    ifname = request.ifname
+    if not _IFNAME.fullmatch(ifname) or len(ifname.encode()) > 15 or ifname in (".", "..", "lo", "all", "default"):
+        yield f"{quoted(ifname)} cannot name an interface. Use at most 15 letters and digits, as in eth0."
+    if request.mac is not None:
+        yield from _mac(request.mac)
+
+
+def _mac(text: str) -> Iterator[str]:
+    mac = canonical_mac(text)
+    if not _MAC.fullmatch(mac):
+        yield f"{quoted(text)} is not a MAC address. Write it as in 02:00:00:00:00:05, or leave it out."
+    elif int(mac[:2], 16) & 1 or mac == "00:00:00:00:00:00":
+        yield f"{mac} is not the address of one interface. Choose a unicast address (first byte even), or leave it out."
+
+
+def _texts(request: VifRequest, policies: PolicySet, snapshot: Snapshot) -> Iterator[str]:
+    if request.instance is not None and not _is_text(request.instance):
+        yield f"its instance {quoted(request.instance)} is no name. Use 1 to {LONGEST_TEXT} printable characters."
+    for key, value in request.labels.items():
+        if not _NAME.fullmatch(key):
+            yield f"{quoted(key)} is no label. Use 1 to 63 letters, digits, '.', '_' and '-' before the '='."
+        elif not _is_text(value):
+            yield f"the value of label {key} is no text. Use 1 to {LONGEST_TEXT} printable characters."
+
+
+CHECKS: tuple[Check, ...] = (_name, _policy, _segment, _kind, _chassis, _binding, _link, _texts)
+
+
+def _is_text(text: str) -> bool:
+    return 0 < len(text) <= LONGEST_TEXT and text.isprintable()
+
+
+def _instead(word: str, candidates: Iterable[str]) -> str:
+    names = sorted(candidates)
+    meant = nearest(word, names)
+    if meant is not None:
+        return f"Did you mean '{meant}'?"
+    return f"Use one of {_listed(names)}." if names else "There is none at all: apply a policy that has one."
+
+
+def _listed(names: Iterable[str], most: int = 8) -> str:
+    shown = sorted(names)
+    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")

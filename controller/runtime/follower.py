@@ -1,0 +1,76 @@
+"""The controller's one session with the Weir DB: follows desired state, and writes what others report, in one thread."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import eventlet
+
+from controller.runtime.desired import World, read_world
+from ovsdb.poller import Poller
+from ovsdb.session import DatabaseError
+from ovsdb.weir_db import WeirDb
+
+RETRY_S = 1.0
+REST_S = 5.0  # looks at least so often
+
+log = logging.getLogger("weir.database")
+
+
+@dataclass(frozen=True, slots=True)
+class FlowStatus:
+    """How far the flows of a chassis are: the columns of ovsdb.rows.Chassis that the controller writes."""
+
+    flow_cfg: int
+    flow_error: str | None
+    connected: bool
+
+
+class Follower:
+    """A session belongs to one thread: others leave what they report here, and `run` writes it."""
+
+    def __init__(self, db: WeirDb, on_change: Callable[[], None]) -> None:
+        self._db, self._on_change = db, on_change
+        self._reports: dict[str, FlowStatus] = {}
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.world = World()
+
+    def report(self, chassis: str, status: FlowStatus) -> None:
+        self._reports[chassis] = status
+        with contextlib.suppress(BlockingIOError):  # full: it will wake anyway
+            os.write(self._wake_write, b".")
+
+    def run(self) -> None:
+        """For ever, in a green thread of its own; the replica reconnects by itself, and nothing reported is lost."""
+        while True:
+            try:
+                self._turn()
+            except DatabaseError as fault:
+                log.warning("%s", fault)
+                eventlet.sleep(RETRY_S)
+            except Exception:
+                log.exception("the Weir DB cannot be followed")
+                eventlet.sleep(RETRY_S)
+
+    def _turn(self) -> None:
+        if self._db.run() and self._db.has_data:
+            self.world = read_world(self._db.snapshot(), self.world)
+            self._on_change()
+        self._write_reports()
+        poller = Poller()
+        self._db.register(poller)
+        poller.fd_wait(self._wake_read)
+        if self._wake_read in poller.block(REST_S):
+            os.read(self._wake_read, 4096)
+
+    def _write_reports(self) -> None:
+        while self._db.connected and self._reports:
+            chassis = next(iter(self._reports))
+            status = self._reports[chassis]
+            self._db.report_flows(chassis, status.flow_cfg, status.flow_error, status.connected)
+            if self._reports.get(chassis) is status:
+                del self._reports[chassis]

@@ -1,0 +1,49 @@
+"""The bridge on the machine's own Open vSwitch: the agent makes it; here is what comes before and after that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from controller.config import StateDir, System
+from controller.host import agent
+from controller.host.settings import AgentConfig
+from controller.system import programs
+from controller.system.errors import SystemFault
+from ovsdb.open_vswitch import OpenVSwitch
+
+
+def agent_config(system: System, directory: StateDir) -> AgentConfig:
+    """What the agent of this system is told."""
+    return AgentConfig(
+        chassis=system.chassis,
+        bridge=system.bridge,
+        state=directory,
+        ovs_rundir=Path(system.ovs_rundir),
+        system=directory.namespace,
+        uplinks={uplink.name: programs.port_device(system, uplink) for uplink in system.uplinks},
+        controller=programs.openflow_target(system),
+    )
+
+
+def check_free(system: System, directory: StateDir) -> None:
+    """Raises SystemFault when a bridge of that name on the machine's own OVS belongs to somebody else."""
+    if system.ovs == "embedded":
+        return
+    with OpenVSwitch(f"unix:{system.ovs_rundir}/db.sock") as switch:
+        switch.connect()
+        found = switch.bridge(system.bridge)
+    if found is not None and found.owner != agent_config(system, directory).owner:
+        whose = f"the system {found.owner}" if found.owner else "somebody else"
+        raise SystemFault(
+            f"the bridge {system.bridge} exists in this Open vSwitch and belongs to {whose}",
+            f"Stop that one (weir down), or remove the bridge: ovs-vsctl del-br {system.bridge}",
+        )
+
+
+def take_away(system: System, directory: StateDir) -> None:
+    """Removes from the machine's own OVS and network what the agent made. No agent may be running.
+
+    Raises HostError, DatabaseError.
+    """
+    if system.ovs == "system":
+        agent.teardown(agent_config(system, directory))

@@ -1,0 +1,189 @@
+"""Starting and stopping a system: everything `weir up` makes, and `weir down` takes away again.
+
+What is to be made is recorded first (system.json), so that whatever interrupts `weir up`, `weir down` knows. Taking
+away asks the machine, not the record: processes by their mark, the namespace by its name, links by where they are.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from controller import config
+from controller.config import ConfigError, StateDir, System
+from controller.system import bridge, databases, logs, network, processes, programs, supervisor
+from controller.system.errors import SystemFault
+from controller.system.processes import SUPERVISOR
+from controller.system.readiness import Watch
+from controller.system.requirements import Request
+
+_OPENFLOW_PORT = 6653
+_RUN_FILES = (
+    "*.ctl", "*.mgmt", "*.snoop", "*.pid", "db.sock", "weir-db.sock", "stream.sock", "api.sock",
+    "processes.json", "processes.new", "supervisor.lock",
+)  # fmt: skip
+
+
+@contextmanager
+def exclusively(directory: StateDir) -> Iterator[None]:
+    """One `weir up` or `weir down` at a time. Raises SystemFault while there is another."""
+    descriptor = os.open(directory.path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise SystemFault(
+            f"{directory.path}: another weir up or weir down is at work here", "Wait until it is done"
+        ) from None
+    finally:
+        os.close(descriptor)
+
+
+def present(directory: StateDir) -> System | None:
+    """The system that was started here and not taken down; None also when its record is damaged."""
+    try:
+        return config.load(directory)
+    except ConfigError:
+        return None
+
+
+def supervisor_runs(directory: StateDir) -> bool:
+    return any(one.name == SUPERVISOR for one in processes.of_system(directory.path))
+
+
+def differences(system: System, request: Request) -> list[str]:
+    """How a running system differs from what is asked for now."""
+    pairs = {
+        "--ovs": (system.ovs, request.ovs),
+        "--datapath": (system.datapath, request.datapath),
+        "--uplink": (_words(system), _words(request)),
+    }
+    return [f"{option} is {now}, not {wanted}" for option, (now, wanted) in pairs.items() if now != wanted]
+
+
+def _words(of: System | Request) -> str:
+    texts = sorted(uplink.name + (f"={uplink.device}" if uplink.device else "") for uplink in of.uplinks)
+    return ", ".join(texts) or "none"
+
+
+def plan(request: Request, directory: StateDir, ovs_rundir: Path) -> System:
+    """What `request` comes to on this machine."""
+    embedded = request.ovs == "embedded"
+    return System(
+        chassis=socket.gethostname(),
+        ovs=request.ovs,
+        datapath=request.datapath,
+        namespace=directory.namespace if embedded else None,
+        ovs_rundir=str(directory.run if embedded else ovs_rundir.resolve()),
+        openflow_port=_OPENFLOW_PORT if embedded else _free_port(),
+        uplinks=request.uplinks,
+        loop_interval_s=request.loop_interval_s,
+        home_inode=network.home_inode(),
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((programs.CONTROLLER_HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def check(system: System, directory: StateDir) -> None:
+    """Raises SystemFault when something here stands in the way of what is planned."""
+    if directory.run.exists() and directory.run.stat().st_uid != os.geteuid():
+        raise SystemFault(
+            f"{directory.run} belongs to another user, and the controller, without privilege, could make no socket there",
+            "Remove it, or choose another state directory",
+        )
+    network.check_devices(system)
+    bridge.check_free(system, directory)
+
+
+def can_go_on(system: System, directory: StateDir) -> bool:
+    """Whether what is left of a system is enough for its supervisor to go on with."""
+    reachable = system.namespace is None or network.exists(directory)
+    return reachable and bool(processes.of_system(directory.path))
+
+
+def start(system: System, directory: StateDir, say: Callable[[str], None]) -> Watch:
+    """Makes and starts everything; controller and agent come up behind it, under the watch returned.
+
+    Raises SystemFault, HostError or OSError half-way; `stop` takes back what was made until then.
+    """
+    for path in (directory.run, directory.db, directory.log):
+        path.mkdir(parents=True, exist_ok=True)
+    config.save(system, directory)
+    say(f"starting in {directory.path}")
+    network.make(system, directory)
+    databases.prepare(directory, embedded=system.ovs == "embedded")
+    watch = Watch(directory)
+    start_supervisor(directory)
+    return watch
+
+
+def start_supervisor(directory: StateDir) -> None:
+    """Starts it in the background, in the namespace of the caller, where devices come from and go back to."""
+    log = directory.log / f"{SUPERVISOR}.log"
+    logs.bound(log)
+    logs.note(log, "starting")
+    argv = (sys.executable, "-m", supervisor.__name__, "--state-dir", str(directory.path))
+    with log.open("ab") as output:
+        subprocess.Popen(
+            argv,
+            env={**programs.inherited_environment(), **processes.mark(directory.path, SUPERVISOR)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",
+            start_new_session=True,
+        )
+
+
+def stop(system: System | None, directory: StateDir) -> list[str]:
+    """Takes everything away that is there, whatever is missing. Returns what the user should know.
+
+    Databases and logs stay. Raises SystemFault or HostError for what cannot be removed.
+    """
+    _end_processes(directory)
+    if system is not None:
+        bridge.take_away(system, directory)
+    notes = network.take_away(system, directory)
+    for pattern in _RUN_FILES:
+        for file in directory.run.glob(pattern):
+            file.unlink(missing_ok=True)
+    with suppress(OSError):  # somebody else's files are in it, or it was never made
+        directory.run.rmdir()
+    directory.system_file.unlink(missing_ok=True)
+    directory.system_file.with_suffix(".new").unlink(missing_ok=True)
+    return notes
+
+
+def remove_databases(directory: StateDir) -> None:
+    """Forgets what was wanted. For a system that never came up."""
+    for name in ("weir.db", "conf.db"):
+        for file in (directory.db / name, directory.db / f".{name}.~lock~"):
+            file.unlink(missing_ok=True)
+    with suppress(OSError):
+        directory.db.rmdir()
+
+
+def _end_processes(directory: StateDir) -> None:
+    """The supervisor first, which stops the others in order; then whatever is left of them."""
+    order = (SUPERVISOR, programs.AGENT, programs.CONTROLLER, programs.VSWITCHD)
+    everything = supervisor.GRACE_S * 6
+    for name in order:
+        running = [one for one in processes.of_system(directory.path) if one.name == name]
+        processes.end(running, everything if name == SUPERVISOR else supervisor.GRACE_S)
+    while running := processes.of_system(directory.path):
+        processes.end(running, supervisor.GRACE_S)
+
+
+def left_over(directory: StateDir) -> bool:
+    """Whether anything of a system is there, running or not."""
+    return directory.system_file.exists() or network.exists(directory) or bool(processes.of_system(directory.path))

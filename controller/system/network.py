@@ -1,0 +1,167 @@
+"""The embedded system's network namespace and its uplinks: made before anything runs, taken away after it ended."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from controller.config import StateDir, System, Uplink
+from controller.host import links, namespace, offloads
+from controller.system import processes
+from controller.system.errors import SystemFault, WrongRequest
+
+_OWN = Path("/proc/self/ns/net")
+_ALIAS = "weir-system:"
+_NAME_BYTES = 15  # IFNAMSIZ less its terminating zero
+_TAKEN = ("lo", "br-weir", "ovs-netdev")
+
+
+def home_inode() -> int:
+    """The network namespace that this process is in."""
+    return os.stat(_OWN).st_ino
+
+
+def check_uplinks(uplinks: tuple[Uplink, ...], ovs: str) -> None:
+    """Raises WrongRequest when they can never work, whatever the machine has."""
+    seen: set[str] = set()
+    for uplink in uplinks:
+        names = [uplink.name] if uplink.device is None else [uplink.name, uplink.device]
+        for name in names:
+            if not name or len(name.encode()) > _NAME_BYTES or name in (".", "..") or set(name) & set("/: \t\n"):
+                raise WrongRequest(
+                    f"--uplink: '{name}' cannot be the name of a network device",
+                    "Use 1 to 15 characters without slash, colon or space",
+                )
+        if uplink.name in _TAKEN or (uplink.name.startswith("wv") and uplink.name[2:].isdigit()):
+            raise WrongRequest(f"--uplink {uplink.name}: Weir uses this name itself", "Choose another")
+        if seen & set(names):
+            raise WrongRequest(f"--uplink {uplink.name}: named twice", "Name each uplink and each device once")
+        if ovs == "system" and uplink.device is None:
+            raise WrongRequest(
+                f"--uplink {uplink.name}: the machine's own Open vSwitch needs a device for it",
+                f"Write --uplink {uplink.name}=DEVICE",
+            )
+        seen.update(names)
+
+
+def check_devices(system: System) -> None:
+    """Raises SystemFault when a device to be moved is missing, or a name to be made is taken here."""
+    with links.netlink(None) as socket:
+        for uplink in system.uplinks:
+            wanted = uplink.device or uplink.name
+            there = links.find(socket, wanted) is not None
+            if uplink.device is not None and not there:
+                raise SystemFault(f"--uplink {uplink.name}={wanted}: no such device here", "See ip link")
+            if uplink.device is None and there:
+                raise SystemFault(
+                    f"--uplink {uplink.name}: a link {wanted} exists here already",
+                    f"Choose another name; or write --uplink {wanted}={wanted} to hand that device over",
+                )
+
+
+def make(system: System, directory: StateDir) -> None:
+    """The namespace with `lo` up, and every uplink in it, up. Raises SystemFault or HostError."""
+    if system.namespace is None:
+        return
+    path = namespace.create(system.namespace, lambda: _mark(directory))
+    for uplink in system.uplinks:
+        if uplink.device is None:
+            _make_pair(uplink.name, path)
+        else:
+            _move_in(uplink.device, uplink.name, path)
+
+
+def _mark(directory: StateDir) -> None:
+    with links.netlink(None) as socket:
+        loopback = links.find(socket, "lo")
+        assert loopback is not None
+        socket.link("set", index=loopback.index, ifalias=_ALIAS + str(directory.path), state="up")
+
+
+def _make_pair(name: str, inside: Path) -> None:
+    with inside.open("rb") as descriptor, links.netlink(None) as socket:
+        socket.link("add", ifname=name, kind="veth", peer={"ifname": name, "net_ns_fd": descriptor.fileno()})
+    for path in (None, inside):
+        _bring_up(name, path)
+
+
+def _move_in(device: str, name: str, inside: Path) -> None:
+    with inside.open("rb") as descriptor, links.netlink(None) as socket:
+        link = links.find(socket, device)
+        if link is None:
+            raise SystemFault(f"--uplink {name}={device}: no such device here", "See ip link")
+        _move(socket, link.index, descriptor.fileno(), name)
+    _bring_up(name, inside)
+
+
+def _move(socket: Any, index: int, target: int, name: str) -> None:
+    """Into the namespace of the descriptor, under a new name, in one step. It arrives down and without addresses."""
+    socket.link("set", index=index, state="down")
+    socket.link("set", index=index, net_ns_fd=target, ifname=name)
+
+
+def _bring_up(name: str, path: Path | None) -> None:
+    with links.netlink(path) as socket:
+        offloads.disable(name)
+        link = links.find(socket, name)
+        if link is not None:
+            links.set_up(socket, link)
+
+
+def exists(directory: StateDir) -> bool:
+    return namespace.identity(namespace.named(directory.namespace)) is not None
+
+
+def take_away(system: System | None, directory: StateDir) -> list[str]:
+    """Removes the namespace, its links, and those made for VIFs; gives devices back. Returns what the user should know.
+
+    system None: its file is lost; a device that was moved in then falls back to the kernel's care.
+    """
+    path = namespace.named(directory.namespace)
+    notes: list[str] = []
+    if namespace.identity(path) is not None:
+        for uplink in system.uplinks if system else ():
+            if uplink.device is not None:
+                notes.append(_give_back(uplink.device, uplink.name, path, system, directory))
+        _delete_links(path)
+    for name in (*namespace.names(directory.namespace + "-"), directory.namespace):
+        namespace.remove(name)
+    return [note for note in notes if note]
+
+
+def _give_back(device: str, name: str, inside: Path, system: System | None, directory: StateDir) -> str:
+    """What became of the device, in words."""
+    home = _find_namespace(system.home_inode if system else 0, directory)
+    if home is None:
+        home, where = _OWN, "the namespace that it came from is gone, so it is now where weir down runs"
+    else:
+        where = "back where it came from"
+    with home.open("rb") as descriptor, links.netlink(inside) as socket:  # opened before /proc/self is inside
+        link = links.find(socket, name)
+        if link is None:
+            return f"uplink {name}: its device {device} is gone"
+        _move(socket, link.index, descriptor.fileno(), device)
+    return f"{device}: {where}, down and without the addresses it may have had"
+
+
+def _find_namespace(inode: int, directory: StateDir) -> Path | None:
+    """A path to the network namespace of this inode: ours, a named one, or that of any process."""
+    supervisors = [f"/proc/{one.pid}/ns/net" for one in processes.of_system(directory.path)]
+    candidates = [_OWN, *map(Path, supervisors), *map(namespace.named, namespace.names(""))]
+    for path in (*candidates, *Path("/proc").glob("[0-9]*/ns/net")):
+        with suppress(OSError):
+            if path.stat().st_ino == inode:
+                return path
+    return None
+
+
+def _delete_links(path: Path) -> None:
+    """Deletes the virtual links in the namespace now; removing the namespace alone would do it at some later moment."""
+    with links.netlink(path) as socket:
+        names = [message.get_attr("IFLA_IFNAME") for message in socket.get_links()]
+        for name in names:
+            link = links.find(socket, name)
+            if link is not None and link.kind == "veth":
+                links.delete(socket, name)

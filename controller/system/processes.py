@@ -1,0 +1,117 @@
+"""The processes of a system as the kernel knows them: found by the mark in their environment, never by their name.
+
+Every process of a system is started with WEIR_STATE_DIR and WEIR_PROCESS in its environment. So whoever comes later
+finds them all, whatever was killed or lost meanwhile, and nobody else's process is ever touched.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+STATE_DIR_MARK = "WEIR_STATE_DIR"
+PROCESS_MARK = "WEIR_PROCESS"
+SUPERVISOR = "supervisor"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """leader: the process itself; False: a child of it. started_ticks tells it from a later process of the same pid."""
+
+    name: str
+    pid: int
+    started_ticks: int
+    leader: bool
+
+
+def mark(state_dir: Path, name: str) -> dict[str, str]:
+    """What goes into the environment of process `name`."""
+    return {STATE_DIR_MARK: str(state_dir), PROCESS_MARK: name}
+
+
+def started_ticks(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; None when there is none or only its exit status is left."""
+    try:
+        # The command's name, in parentheses, may hold anything; what follows the last one is state, ppid, ...
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def is_running(pid: int, ticks: int) -> bool:
+    return started_ticks(pid) == ticks
+
+
+def started_at(ticks: int) -> float:
+    """Ticks since boot as seconds since the epoch."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def of_system(state_dir: Path) -> list[Running]:
+    """Every process that carries the mark of this system, the supervisor included. Needs root to see those of root."""
+    found = []
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit() and (running := _look(int(entry.name), str(state_dir))):
+            found.append(running)
+    return found
+
+
+def _look(pid: int, state_dir: str) -> Running | None:
+    try:
+        environment = _environment(pid)
+        if environment.get(STATE_DIR_MARK) != state_dir or PROCESS_MARK not in environment:
+            return None
+        ticks, leader = started_ticks(pid), os.getsid(pid) == pid
+    except OSError:
+        return None
+    return None if ticks is None else Running(environment[PROCESS_MARK], pid, ticks, leader)
+
+
+def _environment(pid: int) -> Mapping[str, str]:
+    entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    pairs = (os.fsdecode(entry).partition("=") for entry in entries)
+    return {key: value for key, _, value in pairs}
+
+
+def end(running: Sequence[Running], grace_s: float) -> None:
+    """Asks all of them to end, waits, and kills those that have not after grace_s. Returns when none is left."""
+    descriptors = [descriptor for one in running if (descriptor := _open(one)) is not None]
+    try:
+        left = _signal_and_wait(descriptors, signal.SIGTERM, grace_s)
+        _signal_and_wait(left, signal.SIGKILL, None)
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _open(running: Running) -> int | None:
+    """A pidfd of just this process; None when it is gone."""
+    try:
+        descriptor = os.pidfd_open(running.pid)
+    except OSError:
+        return None
+    if is_running(running.pid, running.started_ticks):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _signal_and_wait(descriptors: list[int], number: int, timeout_s: float | None) -> list[int]:
+    """Those that have not ended after timeout_s."""
+    for descriptor in descriptors:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(descriptor, number)
+    end_s = None if timeout_s is None else time.monotonic() + timeout_s
+    left = list(descriptors)
+    while left and (end_s is None or time.monotonic() < end_s):
+        wait_s = None if end_s is None else max(0.0, end_s - time.monotonic())
+        ended, _, _ = select.select(left, [], [], wait_s)
+        left = [descriptor for descriptor in left if descriptor not in ended]
+    return left

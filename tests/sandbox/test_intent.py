@@ -1,0 +1,224 @@
+"""What an operator asks for, on a real Weir DB; a thread plays host agent and controller."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from controller.intent import policy, vif
+from controller.intent.errors import NotInForce, Rejected
+from controller.intent.vif_checks import VifRequest
+from controller.intent.wait import await_in_force
+from ovsdb.rows import Chassis, Snapshot, VifStatus, VirtualInterface
+from ovsdb.weir_db import Command, WeirDb
+from tests.support.ovs_sandbox import WeirDbServer, wait_until
+from tests.unit.intent.worlds import FILES, POLICY
+
+WEB = VifRequest("web1", "free", "lab")
+READY = VifStatus("ready", ofport=1)
+Judge = Callable[[VirtualInterface], VifStatus]
+
+
+@pytest.fixture
+def server() -> Iterator[WeirDbServer]:
+    with WeirDbServer() as server:
+        yield server
+
+
+@pytest.fixture
+def db(server: WeirDbServer) -> Iterator[WeirDb]:
+    with WeirDb(server.remote) as db:
+        db.connect()
+        yield db
+
+
+class Host:
+    """Agent and controller of one chassis: says of each VIF what `judge` says, and that all is in force."""
+
+    def __init__(self, remote: str, name: str = "h1", judge: Judge = lambda vif: READY, flows: bool = True) -> None:
+        self.judge, self.flows, self.error = judge, flows, None
+        self._remote, self._name = remote, name
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        with WeirDb(self._remote) as db:
+            db.connect(20)
+            while not self._stopped.is_set():
+                self._act(db, db.snapshot())
+                db.wait(0.05)
+                db.run()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _act(self, db: WeirDb, seen: Snapshot) -> None:
+        mine = [vif for vif in seen.interfaces.values() if vif.chassis in (self._name, None)]
+        statuses = {vif.name: replace(self.judge(vif), chassis=self._name) for vif in mine}
+        db.report_chassis(Chassis(self._name, "br-weir", agent_cfg=seen.cfg, agent_error=self.error), statuses)
+        if self.flows:
+            db.report_flows(self._name, seen.cfg, None, True)
+
+
+@contextmanager
+def running(host: Host, db: WeirDb) -> Iterator[Host]:
+    thread = threading.Thread(target=host.run)
+    thread.start()
+    try:
+        wait_until(lambda: (db.wait(0.1), db.run(), host._name in db.snapshot().chassis)[2], "the host's first report")
+        yield host
+    finally:
+        host.stop()
+        thread.join(30)
+
+
+def test_a_policy_comes_into_force_and_the_same_again_writes_nothing(server: WeirDbServer, db: WeirDb) -> None:
+    with running(Host(server.remote), db):
+        assert policy.apply(db, FILES, "root") == 1
+        first = db.snapshot()
+        assert policy.apply(db, dict(FILES), "somebody else") == 1
+        assert db.snapshot().cfg == first.cfg == 1
+        assert first.numbers[("segment", "lab")] and first.numbers[("node", "acme/web")]
+        fewer = {"policy.yaml": POLICY.replace("  free: {}\n", "")}
+        assert policy.apply(db, fewer, "root") == 2
+        assert ("node", "free") not in db.snapshot().numbers
+        assert policy.apply(db, FILES, "root") == 3
+        again = db.snapshot()
+        assert again.numbers[("node", "free")] > max(n for (kind, _), n in first.numbers.items() if kind == "node")
+        assert {key: n for key, n in again.numbers.items() if key[1] != "free"} == {
+            key: n for key, n in first.numbers.items() if key[1] != "free"
+        }
+
+
+def test_a_vif_is_created_ready_and_deleted(server: WeirDbServer, db: WeirDb) -> None:
+    with running(Host(server.remote), db):
+        policy.apply(db, FILES, "root")
+        (made,) = vif.create(db, [WEB])
+        assert (made.state, made.number, made.chassis) == ("ready", 1, "h1")
+        assert made.addresses == ("10.30.0.2/24", "fd00:30::2/64")
+        assert made.mac.startswith("02:") and made.mac.endswith(":00:01")
+        with pytest.raises(Rejected, match="there is a VIF of this name already"):
+            vif.create(db, [WEB])
+        (port,) = vif.create(db, [replace(WEB, name="web2", kind="port")])
+        assert port.chassis == "h1" and port.mac[:11] == made.mac[:11] and port.mac.endswith(":00:02")
+        with pytest.raises(Rejected, match=r"VIF 'web3': there is none of this name\. Did you mean 'web2'"):
+            vif.delete(db, ["web1", "web3"])
+        assert len(db.snapshot().interfaces) == 2
+        vif.delete(db, ["web1", "web2"])
+        assert not db.snapshot().interfaces
+        (other,) = vif.create(db, [WEB])
+        assert other.number == 3
+
+
+def test_a_vif_that_fails_takes_its_companions_with_it(server: WeirDbServer, db: WeirDb) -> None:
+    def judge(vif: VirtualInterface) -> VifStatus:
+        return VifStatus("error", "no namespace 'red'. Make it: ip netns add red") if vif.name == "bad" else READY
+
+    with running(Host(server.remote, judge=judge), db):
+        policy.apply(db, FILES, "root")
+        with pytest.raises(NotInForce) as fault:
+            vif.create(db, [WEB, replace(WEB, name="bad")])
+        assert fault.value.lines == (
+            "VIF 'bad': no namespace 'red'. Make it: ip netns add red",
+            "all 2 VIFs were not created: what had been done was undone.",
+        )
+        assert not db.snapshot().interfaces
+        vif.create(db, [WEB])
+
+
+@pytest.mark.parametrize(
+    ("judge", "kind", "words"),
+    [
+        (lambda vif: VifStatus("pending"), "port", "Mark it: ovs-vsctl set Interface PORT external_ids:iface-id=web1"),
+        (lambda vif: VifStatus("pending"), "veth", "host 'h1' has not made it"),
+    ],
+)
+def test_a_vif_that_never_gets_ready_is_undone_too(
+    server: WeirDbServer, db: WeirDb, judge: Judge, kind: str, words: str
+) -> None:
+    with running(Host(server.remote, judge=judge), db):
+        policy.apply(db, FILES, "root")
+        with pytest.raises(NotInForce, match=words):
+            vif.create(db, [replace(WEB, kind=kind)], deadline_s=0.5)
+        assert not db.snapshot().interfaces
+
+
+def test_it_says_who_does_not_answer(server: WeirDbServer, db: WeirDb) -> None:
+    with running(Host(server.remote, flows=False), db) as host:
+        with pytest.raises(NotInForce, match="switch of host 'h1' is not connected to the controller"):
+            policy.apply(db, FILES, "root", deadline_s=0.5)
+        assert db.snapshot().files == FILES
+        host.flows = True
+        policy.apply(db, FILES, "root")
+        host.flows = False
+        with pytest.raises(NotInForce, match="the controller has not brought the flows of host 'h1' up to date"):
+            vif.create(db, [WEB], deadline_s=0.5)
+        host.flows, host.error = True, "uplink eth1 is gone. Bring it back"
+        with pytest.raises(NotInForce, match=r"host 'h1': uplink eth1 is gone\. Bring it back"):
+            vif.create(db, [WEB])
+    with pytest.raises(NotInForce, match="the agent of host 'h1' has not reported"):
+        policy.apply(db, {"policy.yaml": POLICY + "# more\n"}, "root", deadline_s=0.3)
+    server.stop()
+    with pytest.raises(NotInForce, match="Weir DB does not answer any more"):
+        await_in_force(db, db.snapshot().cfg + 1, 0.5)
+
+
+def test_a_policy_that_vifs_stand_against_changes_nothing(server: WeirDbServer, db: WeirDb) -> None:
+    with running(Host(server.remote), db):
+        policy.apply(db, FILES, "root")
+        vif.create(db, [WEB])
+        cfg = db.snapshot().cfg
+        with pytest.raises(Rejected, match="policy 'free' is not there any more, but VIF web1 uses it"):
+            policy.apply(db, {"policy.yaml": POLICY.replace("  free: {}\n", "")}, "root")
+        assert (db.snapshot().cfg, db.snapshot().files) == (cfg, FILES)
+
+
+def _insert(remote: str, prefix: str, count: int) -> None:
+    with WeirDb(remote) as db:
+        for number in range(count):
+            vif.insert(db, [replace(WEB, name=f"{prefix}{number}", segment="office", chassis="h1")])
+
+
+def test_racing_commands_all_succeed_and_share_no_number(server: WeirDbServer, db: WeirDb) -> None:
+    db.report_chassis(Chassis("h1", "br-weir"))
+    policy.submit(db, FILES, "root")
+    spawn = multiprocessing.get_context("spawn")
+    racers = [spawn.Process(target=_insert, args=(server.remote, prefix, 15)) for prefix in "abc"]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join(60)
+        assert racer.exitcode == 0
+    wait_until(lambda: (db.wait(0.1), db.run(), len(db.snapshot().interfaces) == 45)[2], "all VIFs")
+    vifs = db.snapshot().interfaces.values()
+    assert sorted(vif.number for vif in vifs) == list(range(1, 46))
+    assert len({vif.mac[:11] for vif in vifs}) == 1
+    assert db.snapshot().cfg == 46
+
+
+def test_the_first_commands_of_all_may_race_too(server: WeirDbServer, db: WeirDb) -> None:
+    with WeirDb(server.remote) as other:
+        other.connect()
+        stale = other.snapshot()
+        policy.submit(db, FILES, "root")
+        attempts: list[Snapshot] = []
+        real = other.execute
+
+        def late(command: Command, base: Snapshot, comment: str) -> int:
+            attempts.append(base)
+            return real(command, stale if len(attempts) == 1 else base, comment)
+
+        other.execute = late  # type: ignore[method-assign]
+        assert policy.submit(other, {"policy.yaml": POLICY + "# more\n"}, "root") == 2
+        assert len(attempts) == 2
+
+
+def test_a_thousand_vifs_are_one_transaction(server: WeirDbServer, db: WeirDb) -> None:
+    db.report_chassis(Chassis("h1", "br-weir"))
+    policy.submit(db, {"p.yaml": POLICY.replace("10.30.0.0/24", "10.30.0.0/16")}, "root")
+    cfg, names = vif.insert(db, [replace(WEB, name=f"v{number}") for number in range(1000)])
+    assert (cfg, len(names), len(db.snapshot().interfaces)) == (2, 1000, 1000)

@@ -1,0 +1,241 @@
+"""`weir up`, `down` and `status` for real: ready when it returns, healed when killed, gone without a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from controller.config import StateDir
+from tests.support.ovs_sandbox import PrivateOvs, wait_until
+from tests.support.system import NOTHING, WEIR, Home, SystemUnderTest
+
+POLICY = """\
+weir: 1
+segments:
+  lab: {type: internal, subnets: [10.30.0.0/24]}
+policies:
+  red:
+    egress: {limit: 20 mbit}
+    rules:
+      - allow: {name: anything}
+"""
+PROCESSES = ("ovsdb-server", "ovs-vswitchd", "weir-db", "controller", "agent")
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    with Home("home") as namespace:
+        yield namespace
+
+
+@pytest.fixture
+def system(home: Home) -> Iterator[SystemUnderTest]:
+    with SystemUnderTest(home) as under_test:
+        yield under_test
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> str:
+    file = tmp_path / "policy.yaml"
+    file.write_text(POLICY)
+    return str(file)
+
+
+def test_up_is_ready_and_down_leaves_nothing(system: SystemUnderTest) -> None:
+    before = system.home.links()
+    done = system.weir("up", "--uplink", "out0")
+    assert done.stdout == ""
+    assert system.home.links() == before | {"out0"}
+    status = system.json("status")
+    assert status["problems"] == []
+    assert set(status["processes"]) == {"supervisor", *PROCESSES}
+    assert all(process["restarts"] == 0 for process in status["processes"].values())
+    assert "table" in system.ofctl("dump-flows", "br-weir")
+    system.weir("down")
+    assert system.traces() == NOTHING
+    assert system.home.links() == before
+    assert sorted(path.name for path in system.directory.path.iterdir()) == ["db", "log"]
+
+
+def test_down_where_nothing_runs(system: SystemUnderTest) -> None:
+    done = system.weir("down")
+    assert "nothing runs" in done.stderr
+    assert system.weir("status", check=False).returncode == 1
+
+
+def test_what_was_wanted_comes_back(system: SystemUnderTest, policy: str) -> None:
+    system.weir("up", "--policy", policy)
+    system.weir("vif", "create", "a", "--policy", "red")
+    shown = system.json("vif", "show", "a")
+    system.weir("down")
+    assert system.traces() == NOTHING
+    system.weir("up")
+    again = system.json("vif", "show", "a")
+    assert (again["state"], again["mac"], again["addresses"]) == ("ready", shown["mac"], shown["addresses"])
+
+
+def test_other_files_in_the_state_directory_stay(system: SystemUnderTest) -> None:
+    kept = [system.directory.path / "mine", system.directory.run / "mine.sock.txt"]
+    for file in kept:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("mine")
+    system.weir("up")
+    system.weir("down")
+    assert [file.read_text() for file in kept] == ["mine", "mine"]
+
+
+def test_two_systems_side_by_side(system: SystemUnderTest, policy: str) -> None:
+    with SystemUnderTest(system.home) as other:
+        system.weir("up", "--policy", policy, "--uplink", "outa")
+        other.weir("up", "--policy", policy, "--uplink", "outb")
+        for one in (system, other):
+            one.weir("vif", "create", "a", "--policy", "red")
+        other.weir("down")
+        assert other.traces() == NOTHING
+        assert system.json("status")["problems"] == []
+        assert system.weir(
+            "vif", "exec", "a", "--", "cat", "/sys/class/net/eth0/operstate", check=False
+        ).returncode in (0, 1)
+
+
+def test_up_again_agrees_or_says_what_differs(system: SystemUnderTest) -> None:
+    system.weir("up")
+    before = system.pids()
+    assert "already" in system.weir("up").stderr
+    differs = system.weir("up", "--uplink", "out0", check=False)
+    assert differs.returncode == 1
+    assert "--uplink is none, not out0" in differs.stderr
+    assert system.pids() == before
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_a_killed_process_comes_back(system: SystemUnderTest, policy: str, name: str) -> None:
+    system.weir("up", "--policy", policy)
+    system.weir("vif", "create", "a", "--policy", "red")
+    flows = _flows(system)
+    before = system.pids()
+    system.kill([name])
+    system.await_restart(before, [name])
+    system.await_well()
+    wait_until(lambda: _flows(system) == flows, "the flows are back")
+
+
+def test_a_killed_supervisor_is_started_by_up_and_adopts(system: SystemUnderTest) -> None:
+    system.weir("up")
+    before = system.pids()
+    system.kill(["supervisor"])
+    wait_until(lambda: "supervisor" not in system.pids(), "it is gone")
+    status = system.weir("status", check=False)
+    assert status.returncode == 1
+    assert "supervisor does not run" in status.stderr
+    system.weir("up")
+    after = system.pids()
+    assert {name: after[name] for name in PROCESSES} == {name: before[name] for name in PROCESSES}
+    assert after["supervisor"] != before["supervisor"]
+
+
+def test_down_after_everything_was_killed(system: SystemUnderTest) -> None:
+    system.weir("up", "--uplink", "out0")
+    system.kill(["supervisor", *PROCESSES])
+    system.weir("down")
+    assert system.traces() == NOTHING
+    assert "out0" not in system.home.links()
+
+
+def test_down_without_a_supervisor_or_a_record(system: SystemUnderTest) -> None:
+    system.weir("up", "--uplink", "out0")
+    system.kill(["supervisor"])
+    system.directory.system_file.unlink()
+    system.weir("down")
+    assert system.traces() == NOTHING
+    assert "out0" not in system.home.links()
+
+
+def test_a_wrong_policy_starts_nothing(home: Home, tmp_path: Path) -> None:
+    policy = tmp_path / "wrong.yaml"
+    policy.write_text("weir: 1\npolicies:\n  red: {egress: {limit: 10 mbps}}\n")
+    state = tmp_path / "state"
+    done = home.run(WEIR, "up", "--state-dir", str(state), "--policy", str(policy), check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{policy}:3:")
+    assert not state.exists()
+
+
+def test_a_device_goes_in_and_comes_back(system: SystemUnderTest) -> None:
+    system.home.run("ip", "link", "add", "nic0", "type", "veth", "peer", "name", "wire")
+    system.weir("up", "--uplink", "out0=nic0")
+    assert "nic0" not in system.home.links()
+    assert system.json("status")["uplinks"] == {"out0": "out0"}
+    done = system.weir("down")
+    assert "nic0: back where it came from" in done.stderr
+    assert system.home.links() == {"lo", "nic0", "wire"}
+
+
+def test_what_cannot_be_is_refused_and_leaves_nothing(system: SystemUnderTest) -> None:
+    system.home.run("ip", "link", "add", "taken", "type", "dummy")
+    for arguments, status, words in (
+        (["--uplink", "out0=missing"], 1, "no such device"),
+        (["--uplink", "taken"], 1, "exists here already"),
+        (["--uplink", "a-name-that-is-too-long"], 2, "cannot be the name of a network device"),
+        (["--datapath", "dpdk"], 2, "userspace"),
+        (["--ovs", "system", "--uplink", "out0"], 2, "out0=DEVICE"),
+        (["--ovs", "other"], 2, "embedded, system"),
+    ):
+        done = system.weir("up", *arguments, check=False)
+        assert (done.returncode, words in done.stderr) == (status, True), done.stderr
+        assert system.traces() == NOTHING
+        assert list(system.directory.path.iterdir()) == []
+
+
+def test_a_failure_on_the_way_is_taken_back(system: SystemUnderTest) -> None:
+    system.directory.db.mkdir()
+    (system.directory.db / "weir.db").write_text("no database\n")
+    done = system.weir("up", "--uplink", "out0", check=False)
+    assert done.returncode == 1
+    assert "weir.db" in done.stderr
+    assert system.traces() == NOTHING
+    assert "out0" not in system.home.links()
+    assert not system.directory.run.exists()
+
+
+def test_the_machines_own_open_vswitch(policy: str) -> None:
+    with PrivateOvs() as ovs:
+        home = Home("unused")
+        home.name = ovs.namespace
+        ovs.vsctl("add-br", "theirs", "--", "set", "bridge", "theirs", "datapath_type=netdev")
+        before = home.links()
+        with SystemUnderTest(home) as system:
+            home.run("ip", "link", "add", "nic0", "type", "veth", "peer", "name", "wire")
+            system.weir(
+                "up", "--ovs", "system", "--uplink", "out0=nic0", "--policy", policy, OVS_RUNDIR=str(ovs.rundir)
+            )
+            assert set(ovs.vsctl("list-br").split()) == {"theirs", "br-weir"}
+            system.weir("vif", "create", "a", "--policy", "red")
+            assert system.json("status")["problems"] == []
+            with SystemUnderTest(home) as second:
+                refused = second.weir("up", "--ovs", "system", check=False, OVS_RUNDIR=str(ovs.rundir))
+                assert refused.returncode == 1
+                assert f"belongs to the system in {system.directory.path}" in refused.stderr
+            system.weir("down")
+            assert system.traces() == NOTHING
+        assert ovs.vsctl("list-br").split() == ["theirs"]
+        assert ovs.vsctl("--columns=_uuid", "list", "qos").strip() == ""
+        assert home.links() == before | {"nic0", "wire"}
+        assert "htb" not in home.run("tc", "qdisc", "show", "dev", "nic0").stdout
+
+
+def test_system_mode_without_an_open_vswitch(system: SystemUnderTest, tmp_path: Path) -> None:
+    done = system.weir("up", "--ovs", "system", check=False, OVS_RUNDIR=str(tmp_path))
+    assert done.returncode == 1
+    assert "does not run" in done.stderr
+
+
+def _flows(system: SystemUnderTest) -> list[str]:
+    lines = system.ofctl("--no-stats", "dump-flows", "br-weir").splitlines()
+    return sorted(line.strip() for line in lines if "cookie" in line)
+
+
+def test_the_namespace_of_a_state_directory_depends_on_its_path() -> None:
+    assert StateDir(Path("/tmp/a")).namespace != StateDir(Path("/tmp/b")).namespace

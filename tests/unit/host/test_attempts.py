@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+from controller.host.attempts import AUDIT_S, LONGEST_PAUSE_S, Attempts
+from controller.host.errors import HostError
+
+
+class Action:
+    """Counts its runs, and fails while `fault` is set."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.runs = 0
+        self.fault = fault
+
+    def __call__(self) -> None:
+        self.runs += 1
+        if self.fault is not None:
+            raise self.fault
+
+
+def test_what_is_fine_is_looked_at_again_only_by_the_audit() -> None:
+    attempts, action = Attempts[str]("thing"), Action()
+    for now_s in (0, 1, AUDIT_S - 0.1):
+        assert attempts.attempt("a", "x", action, now_s) is None
+    assert action.runs == 1
+    attempts.attempt("a", "x", action, AUDIT_S)
+    assert action.runs == 2
+
+
+def test_what_is_wanted_differently_is_done_at_once() -> None:
+    attempts, action = Attempts[str]("thing"), Action(HostError("no", "Wait"))
+    attempts.attempt("a", "x", action, 0)
+    attempts.attempt("a", "y", action, 0)
+    assert action.runs == 2
+
+
+def test_a_failure_keeps_its_words_and_is_retried_ever_later() -> None:
+    attempts, action = Attempts[str]("thing"), Action(HostError("no link", "Make one"))
+    runs_at = []
+    for tick in range(1200):
+        before = action.runs
+        assert attempts.attempt("a", "x", action, tick / 10) == "no link. Make one"
+        if action.runs > before:
+            runs_at.append(tick / 10)
+    pauses = [later - earlier for earlier, later in pairwise(runs_at)]
+    assert pauses == sorted(pauses) and pauses[0] < 1 and abs(pauses[-1] - LONGEST_PAUSE_S) < 0.2
+    action.fault = None
+    assert attempts.attempt("a", "x", action, 1000) is None
+
+
+def test_an_unexpected_fault_stays_with_its_key() -> None:
+    attempts = Attempts[str]("thing")
+    error = attempts.attempt("a", "x", Action(ZeroDivisionError("by zero")), 0)
+    assert error is not None and "fault of Weir" in error
+    assert attempts.attempt("b", "x", Action(), 0) is None
+
+
+def test_what_is_not_kept_starts_anew() -> None:
+    attempts, action = Attempts[str]("thing"), Action()
+    attempts.attempt("a", "x", action, 0)
+    attempts.attempt("b", "x", action, 0)
+    assert attempts.keep({"b"}) == ["a"]
+    attempts.attempt("a", "x", action, 0)
+    attempts.attempt("b", "x", action, 0)
+    assert action.runs == 3

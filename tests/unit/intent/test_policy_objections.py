@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.intent.errors import Rejected
+from controller.intent.numbering import named, renumber
+from controller.intent.policy import check
+from policies.errors import PolicyErrors
+from policies.model import Node, PolicySet, Position, Segment, SegmentType
+from policies.parser import parse
+from tests.unit.intent.worlds import FILES, POLICY, vif, world
+
+AT = Position("p.yaml", 1, 1)
+
+
+def changed(old: str, new: str) -> dict[str, str]:
+    assert old in POLICY
+    return {"policy.yaml": POLICY.replace(old, new)}
+
+
+def test_what_is_right_passes_with_and_without_vifs() -> None:
+    assert check(FILES) == check(FILES, world(vif("a", 2))) == parse(FILES)
+
+
+def test_faults_of_the_text_come_first() -> None:
+    with pytest.raises(PolicyErrors):
+        check({"p.yaml": "weir: 2"}, world())
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (
+            changed("      web: {egress", "      www: {egress"),
+            "policy 'acme/web' is not there any more, but VIFs a, b use it. "
+            "Keep it, or delete them first: weir vif delete a b.",
+        ),
+        (
+            changed("ingress: {limit: 40 mbit}}", "ingress: {limit: 40 mbit}, children: {x: {}}}"),
+            "policy 'acme/web' gets nodes below it and so takes no VIFs, but VIFs a, b use it.",
+        ),
+        (
+            changed("  lab: {type: internal", "  lap: {type: internal"),
+            "segment 'lab' is not there any more, but VIFs a, b use it.",
+        ),
+        (
+            changed("10.30.0.0/24", "10.31.0.0/24"),
+            "segment 'lab': addresses of VIFs a, b are not in its subnets 10.31.0.0/24, fd00:30::/64.",
+        ),
+        (changed("10.30.0.0/24", "10.30.0.0/23"), "are not in its subnets 10.30.0.0/23, fd00:30::/64"),
+        (
+            changed("egress: {guarantee: 50 mbit}", "egress: {guarantee: 30 mbit}"),
+            "policy 'acme': the egress guarantees below it come to 40 mbit",
+        ),
+    ],
+)
+def test_what_vifs_need_must_stay(files: dict[str, str], words: str) -> None:
+    with pytest.raises(Rejected) as rejected:
+        check(files, world(vif("a", 2), vif("b", 3)))
+    (line,) = rejected.value.lines
+    assert words in line
+    check(files, world())
+
+
+def test_many_names_are_counted() -> None:
+    vifs = [vif(f"v{number}", number, policy="free") for number in range(2, 42)]
+    with pytest.raises(Rejected, match="VIFs v10, v11, v12, v13, v14, v15, v16, v17 and 32 more use it"):
+        check(changed("  free: {}\n", ""), world(*vifs))
+
+
+def test_what_was_broken_before_does_not_stop_a_change() -> None:
+    over = world(vif("a", 2), vif("b", 3), vif("c", 4))
+    check(changed("  free: {}\n", "  free: {unmatched: allow}\n"), over)
+
+
+sets = st.builds(
+    lambda segments, nodes: PolicySet(
+        {name: Segment(name, SegmentType.INTERNAL, AT) for name in segments},
+        {},
+        {path: Node(path, AT) for path in nodes},
+    ),
+    st.sets(st.sampled_from("abcde")),
+    st.sets(st.sampled_from("abcde")),
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(sets, max_size=8))
+def test_a_number_is_kept_while_it_is_named_and_never_given_again(path: list[PolicySet]) -> None:
+    numbers: dict[tuple[str, str], int] = {}
+    following: dict[str, int] = {}
+    seen: set[tuple[str, int]] = set()
+    for policies in path:
+        after, following = renumber(policies, numbers, following)
+        assert set(after) == set(named(policies))
+        for (kind, key), number in after.items():
+            if (kind, key) in numbers:
+                assert numbers[kind, key] == number
+            else:
+                assert (kind, number) not in seen
+                seen.add((kind, number))
+        numbers = after
+    assert renumber(path[-1] if path else PolicySet(), numbers, following) == (numbers, following)

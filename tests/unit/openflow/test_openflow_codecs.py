@@ -1,0 +1,250 @@
+"""What is read back is what was sent; what somebody else wrote is neither lost nor mistaken for ours."""
+
+from __future__ import annotations
+
+import struct
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.dataplane.actions import (
+    Action,
+    Conntrack,
+    Instructions,
+    Output,
+    PopVlan,
+    PushVlan,
+    Resubmit,
+    SetField,
+)
+from controller.dataplane.entries import FlowBody, FlowKey, MeterBody
+from controller.dataplane.fields import FIELDS, Field
+from controller.dataplane.match import Match, match
+from controller.openflow import action_codec, bundle_codec, flow_codec, meter_codec, oxm, port_codec
+from controller.openflow.action_codec import ForeignInstructions
+from controller.openflow.errors import SwitchError, decode_error
+from controller.openflow.meter_codec import ForeignMeter, MeterCounters
+from controller.openflow.port_codec import PortCounters, PortDescription
+from controller.openflow.wire import (
+    Multipart,
+    Type,
+    WireError,
+    message,
+    more_follows,
+    multipart_body,
+    multipart_request,
+)
+
+
+def values(field: Field) -> st.SearchStrategy[int]:
+    return st.integers(0, field.all_ones)
+
+
+def matched(field: Field) -> st.SearchStrategy[int | tuple[int, int]]:
+    exact = values(field)
+    return st.one_of(exact, st.tuples(exact, values(field))) if field.maskable else exact
+
+
+matches = st.fixed_dictionaries({}, optional={name: matched(field) for name, field in FIELDS.items()}).map(
+    lambda fields: match(**fields)
+)
+settings_of_a_field = st.sampled_from(list(FIELDS.values())).flatmap(
+    lambda field: values(field).map(lambda value: SetField(field.name, value))
+)
+tables = st.integers(0, 254)
+registers = st.sampled_from(["reg0", "reg1"])
+actions: st.SearchStrategy[Action] = st.one_of(
+    st.builds(Output, st.integers(1, 0xFFFFFFFF)),
+    settings_of_a_field,
+    st.just(PushVlan()),
+    st.just(PopVlan()),
+    st.builds(Resubmit, tables),
+    st.builds(Conntrack, registers, st.none() | tables, st.booleans()),
+)
+instructions = st.builds(
+    Instructions, st.none() | st.integers(1, 65535), st.lists(actions, max_size=6).map(tuple), st.none() | tables
+)
+keys = st.builds(FlowKey, tables, st.integers(0, 65535), matches)
+bodies = st.builds(FlowBody, st.integers(0, 2**64 - 1), instructions)
+
+
+def as_statistics(key: FlowKey, body: FlowBody, timeouts_and_flags: tuple[int, int, int] = (0, 0, 0)) -> bytes:
+    """One entry of a flow statistics reply, made of the flow-mod that adds it."""
+    flow_mod = flow_codec.add_flow(1, key, body)[8 + 40 :]
+    idle_s, hard_s, flags = timeouts_and_flags
+    head = struct.pack("!HBxIIHHHH4xQQQ", 48 + len(flow_mod), key.table, 7, 8, key.priority, idle_s, hard_s, flags,
+                       body.cookie, 5, 6)  # fmt: skip
+    return head + flow_mod
+
+
+@given(matches)
+def test_a_match_comes_back(given_match: Match) -> None:
+    assert oxm.decode_match(oxm.encode_match(given_match)) == given_match
+
+
+@given(instructions)
+def test_instructions_come_back(given_instructions: Instructions) -> None:
+    data = action_codec.encode_instructions(given_instructions)
+    assert len(data) % 8 == 0
+    assert action_codec.decode_instructions(data) == given_instructions
+
+
+@given(st.lists(st.tuples(keys, bodies), max_size=5))
+def test_flow_entries_come_back(entries: list[tuple[FlowKey, FlowBody]]) -> None:
+    reply = b"".join(as_statistics(key, body) for key, body in entries)
+    assert list(flow_codec.decode_flows(reply)) == entries
+
+
+@given(keys, bodies, st.data())
+def test_a_reply_cut_short_is_an_error(key: FlowKey, body: FlowBody, data: st.DataObject) -> None:
+    reply = as_statistics(key, body)
+    cut = data.draw(st.integers(1, len(reply) - 1))
+    with pytest.raises(WireError):
+        list(flow_codec.decode_flows(reply[:cut]))
+
+
+@given(st.binary(max_size=200))
+def test_noise_is_an_error_and_nothing_else(noise: bytes) -> None:
+    decoders = (flow_codec.decode_flows, meter_codec.decode_configuration, meter_codec.decode_statistics,
+                port_codec.decode_statistics, port_codec.decode_descriptions)  # fmt: skip
+    for decode in decoders:
+        with suppress(WireError):
+            list(decode(noise))
+
+
+@given(st.lists(st.sampled_from([0, 1, 3, 4, 8, 0x80, 0xFF]), max_size=40).map(bytes))
+def test_noise_in_a_match_is_an_error_and_nothing_else(noise: bytes) -> None:
+    with suppress(WireError):
+        oxm.decode_match(noise)
+
+
+@given(st.lists(st.sampled_from([0, 1, 4, 8, 16, 24, 25, 0x23, 0x20, 0xFF]), max_size=40).map(bytes))
+def test_noise_in_instructions_is_an_error_and_nothing_else(noise: bytes) -> None:
+    for data in (noise, struct.pack("!HH4x", 4, 8 + len(noise)) + noise):
+        with suppress(WireError):
+            action_codec.decode_instructions(data)
+
+
+def test_prerequisites_come_first() -> None:
+    """Open vSwitch refuses arp_op before eth_type."""
+    data = oxm.encode_match(match(arp_op=1, eth_type=0x0806, ct_nw_dst=5, ct_state=(0x20, 0x20), in_port=1))
+    fields = [oxm.decode_match(data[at : at + size]).fields[0][0] for at, size in ((0, 6), (6, 12))]
+    assert fields == ["eth_type", "ct_state"]
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (bytes.fromhex("80001001") + b"\x05", "oxm_80001001"),  # ip_dscp
+        (bytes.fromhex("00010d04") + b"\0\x05\0\x07", "oxm_00010c02"),
+        (bytes.fromhex("ffff5406") + b"ONF\0" + b"\0\x05", "oxm_ffff54064f4e4600"),
+        (bytes.fromhex("ffff5508") + b"ONF\0" + b"\0\x05\0\x07", "oxm_ffff54064f4e4600"),
+    ],
+)
+def test_a_foreign_field_keeps_its_bytes(data: bytes, name: str) -> None:
+    foreign = oxm.decode_match(data)
+    assert foreign.fields[0][0] == name and foreign.fields[0][1] == 5
+    assert oxm.encode_match(foreign) == data
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="no match field is called 'nonsense'"):
+        oxm.encode_match(Match((("nonsense", 1, 1),)))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        bytes.fromhex("00030018 00000000 0000001000000001ffff000000000000"),  # write-actions
+        bytes.fromhex("00040010 00000000 0016000800000007"),  # group:7
+        bytes.fromhex("00040018 00000000 ffff001000002320000effff28000000"),  # resubmit of another port
+        bytes.fromhex("00040020 00000000 ffff0018000023200023000200000000000000280000000000000000"),  # ct(force)
+        bytes.fromhex("00040018 00000000 00190010800010010500000000000000"),  # set of an unknown field
+        bytes.fromhex("00040010 00000000 0011000888a80000"),  # push of a service tag
+    ],
+)
+def test_what_we_never_write_equals_nothing_we_want(data: bytes) -> None:
+    found = action_codec.decode_instructions(data[: struct.unpack_from("!H", data, 2)[0]])
+    assert isinstance(found, ForeignInstructions)
+    assert found != Instructions(found.meter_id, found.apply, found.goto)
+
+
+@pytest.mark.parametrize("timeouts_and_flags", [(1, 0, 0), (0, 1, 0), (0, 0, 1)])
+def test_an_entry_that_expires_is_not_ours(timeouts_and_flags: tuple[int, int, int]) -> None:
+    key, body = FlowKey(0, 1, match()), FlowBody(1, Instructions(goto=10))
+    ((found_key, found_body),) = flow_codec.decode_flows(as_statistics(key, body, timeouts_and_flags))
+    assert found_key == key and found_body != body
+
+
+def test_meters_come_back() -> None:
+    band = struct.pack("!HHII4x", 1, 16, 1000, 50)
+    remark = struct.pack("!HHIIB3x", 2, 16, 1000, 50, 1)
+    entry = struct.Struct("!HHI")
+    reply = (
+        entry.pack(24, 0xD, 1) + band
+        + entry.pack(24, 0xE, 2) + band  # pktps
+        + entry.pack(40, 0xD, 3) + band + band
+        + entry.pack(24, 0xD, 4) + remark
+        + entry.pack(8, 0xD, 5)
+    )  # fmt: skip
+    found = dict(meter_codec.decode_configuration(reply))
+    assert found[1] == MeterBody(1000, 50)
+    assert sorted(found) == [1, 2, 3, 4, 5]
+    assert all(isinstance(found[number], ForeignMeter) for number in (2, 3, 4, 5))
+    assert len({found[number] for number in (2, 3, 4, 5)}) == 4
+
+
+def test_meter_counters() -> None:
+    head = struct.pack("!IH6xIQQII", 7, 40 + 32, 3, 100, 2000, 5, 500_000_000)
+    reply = head + struct.pack("!QQQQ", 10, 200, 1, 20)
+    assert dict(meter_codec.decode_statistics(reply)) == {7: MeterCounters(100, 2000, 11, 220, 5.5)}
+
+
+def test_port_counters_and_what_a_port_cannot_count() -> None:
+    unknown = 2**64 - 1
+    reply = struct.pack("!I4x12QII", 3, 1, 2, 3, 4, unknown, 6, *[0] * 6, 9, 9)
+    assert dict(port_codec.decode_statistics(reply)) == {3: PortCounters(1, 2, 3, 4, 0, 6)}
+
+
+def test_port_descriptions() -> None:
+    reply = struct.pack("!I4x6s2x16s8I", 3, b"\2\0\0\0\0\1", b"wv1", 0, 1, *[0] * 6)
+    assert dict(port_codec.decode_descriptions(reply)) == {3: PortDescription("wv1", 0x020000000001, up=False)}
+
+
+def test_multipart_framing() -> None:
+    request = multipart_request(Multipart.PORT_STATS, b"12345678")(9)
+    assert request[1] == Type.MULTIPART_REQUEST and not more_follows(request)
+    part = message(Type.MULTIPART_REPLY, 9, struct.pack("!HH4x", Multipart.METER, 1) + b"body")
+    assert more_follows(part) and multipart_body(part, Multipart.METER) == b"body"
+    with pytest.raises(WireError, match="FLOW"):
+        multipart_body(part, Multipart.FLOW)
+    with pytest.raises(WireError, match="FLOW"):
+        multipart_body(message(Type.BARRIER_REPLY, 9, b""), Multipart.FLOW)
+
+
+def test_a_bundle_repeats_the_xid_inside() -> None:
+    added = bundle_codec.add(5, lambda xid: message(Type.FLOW_MOD, xid, b""))(0xABCD)
+    assert struct.unpack_from("!I", added, 4) == struct.unpack_from("!I", added, 24 + 4) == (0xABCD,)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (SwitchError(4, 9), "bad match: bad prereq (OFPBMC_BAD_PREREQ 4/9)"),
+        (SwitchError(12, 2), "meter mod failed: invalid meter (OFPMMFC_INVALID_METER 12/2)"),
+        (SwitchError(4, 99), "bad match: unknown error (Unknown 4/99)"),
+        (SwitchError(0xFFFF, 2313, 0x4F4E4600), "bundle refused: failed (ONF error 2313)"),
+        (SwitchError(0xFFFF, 7, 0x2320), "refused by extension 0x00002320 with its error 7"),
+    ],
+)
+def test_errors_in_words(error: SwitchError, words: str) -> None:
+    assert str(error) == words
+
+
+def test_errors_on_the_wire() -> None:
+    assert decode_error(message(Type.ERROR, 1, struct.pack("!HH", 4, 9) + b"request")) == SwitchError(4, 9)
+    experimenter = struct.pack("!HHI", 0xFFFF, 2313, 0x4F4E4600)
+    assert decode_error(message(Type.ERROR, 1, experimenter)) == SwitchError(0xFFFF, 2313, 0x4F4E4600)
+    assert decode_error(message(Type.ERROR, 1, b"")) == SwitchError(0, 0)

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from controller.config import StateDir, System, Uplink
+from controller.system import lifecycle, programs
+from controller.system.requirements import Request, parse_uplinks
+
+DIRECTORY = StateDir(Path("/tmp/x"))
+EMBEDDED = System(
+    chassis="h", namespace="weir-0a0a0a", ovs_rundir="/tmp/x/run", uplinks=(Uplink("out"), Uplink("wan", "eth1"))
+)
+OWN = System(chassis="h", ovs="system", ovs_rundir="/run/ovs", openflow_port=7000, uplinks=(Uplink("wan", "eth1"),))
+
+
+def test_an_embedded_system_runs_everything_in_its_namespace() -> None:
+    started = programs.of_system(EMBEDDED, DIRECTORY)
+    assert [program.name for program in started] == ["ovsdb-server", "ovs-vswitchd", "weir-db", "controller", "agent"]
+    assert all(program.argv[:2] == ("nsenter", "--net=/run/netns/weir-0a0a0a") for program in started)
+    assert started[-1].argv[-2:] == ("--uplink=out=out", "--uplink=wan=wan")
+
+
+def test_on_the_machines_own_switch_nothing_is_entered_and_devices_keep_their_names() -> None:
+    started = programs.of_system(OWN, DIRECTORY)
+    assert [program.name for program in started] == ["weir-db", "controller", "agent"]
+    assert not any("nsenter" in program.argv for program in started)
+    assert started[-1].argv[-2:] == ("--controller=tcp:127.0.0.1:7000", "--uplink=wan=eth1")
+    assert started[-1].environment["OVS_RUNDIR"] == "/run/ovs"
+
+
+def test_the_controller_is_started_without_privilege() -> None:
+    controller = next(program for program in programs.of_system(EMBEDDED, DIRECTORY) if program.name == "controller")
+    assert "--bounding-set=-all,+dac_read_search" in controller.argv
+    assert "--ofp-listen-host=127.0.0.1" in controller.argv
+
+
+def test_what_differs_is_said() -> None:
+    assert lifecycle.differences(EMBEDDED, Request(uplinks=parse_uplinks(["wan=eth1", "out"]))) == []
+    assert lifecycle.differences(EMBEDDED, Request(ovs="system")) == [
+        "--ovs is embedded, not system",
+        "--uplink is out, wan=eth1, not none",
+    ]
