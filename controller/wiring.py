@@ -161,6 +161,6 @@ class Controller:
 
 
 def build(environ: Mapping[str, str]) -> Controller:
-    """A controller for the state directory that WEIR_STATE_DIR names; WEIR_LOOP_INTERVAL_S sets its pace (default 1)."""
+    """A controller for the state directory that WEIR_STATE_DIR names; WEIR_LOOP_INTERVAL_S is its pace (default 1)."""
     interval_s = float(environ.get("WEIR_LOOP_INTERVAL_S", "1"))
     return Controller(state_dir(environ.get("WEIR_STATE_DIR")), Settings(interval_s=interval_s))

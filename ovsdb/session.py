@@ -32,13 +32,15 @@ class Disconnected(DatabaseError):
 class _Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
     """Notes which rows changed, so that a reader need not decode all of them again."""
 
-    def __init__(self, remote: str, schema: Any) -> None:
+    def __init__(self, remote: str, schema: Any, notes_rows: bool) -> None:
         self.touched: set[Any] = set()  # uuid.UUID
+        self._notes_rows = notes_rows
         self._yielded_s = 0.0
         super().__init__(remote, schema)
 
     def notify(self, event: str, row: Any, updates: Any = None) -> None:
-        self.touched.add(row.uuid)
+        if self._notes_rows:
+            self.touched.add(row.uuid)
 
     def cooperative_yield(self) -> None:
         now_s = time.monotonic()
@@ -55,12 +57,12 @@ class Session:
     remote: "unix:PATH", "tcp:ADDRESS:PORT" or several, separated by commas.
     """
 
-    def __init__(self, remote: str, schema: Mapping[str, Any]) -> None:
+    def __init__(self, remote: str, schema: Mapping[str, Any], notes_rows: bool = False) -> None:
         self.remote = remote
         self.database = str(schema["name"])
         helper = idl.SchemaHelper(schema_json=dict(schema))
         helper.register_all()
-        self._idl = _Replica(remote, helper)
+        self._idl = _Replica(remote, helper, notes_rows)
         self._idl._session.reconnect.set_backoff(CLIENT_BACKOFF_MS, CLIENT_BACKOFF_MS)
         self._seen_seqno = 0
 
@@ -123,7 +125,7 @@ class Session:
         return self._idl.tables[table].rows  # type: ignore[no-any-return]
 
     def take_touched(self) -> set[Any]:
-        """The uuids of rows that changed since this was last called."""
+        """The uuids of rows that changed since this was last called, if the session `notes_rows`."""
         touched, self._idl.touched = self._idl.touched, set()
         return touched
 

@@ -57,7 +57,7 @@ class WeirDb(Session):
     """A session with the Weir DB at `remote`."""
 
     def __init__(self, remote: str) -> None:
-        super().__init__(remote, json.loads(SCHEMA_PATH.read_text()))
+        super().__init__(remote, json.loads(SCHEMA_PATH.read_text()), notes_rows=True)
         self._decoded: dict[str, dict[Any, tuple[Any, Any]]] = {table: {} for table in _DECODERS}
         self._snapshot = Snapshot()
         self._snapshot_of = -1

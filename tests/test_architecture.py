@@ -33,7 +33,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "controller.system": {"ovsdb", "controller.config", "controller.host"},
     "controller.wiring": {
         "policies", "ovsdb", "controller.runtime", "controller.openflow", "controller.stream", "controller.api",
-        "controller.config", "controller.clock", "controller.dataplane", "controller.reconcile",
+        "controller.config", "controller.clock", "controller.dataplane", "controller.reconcile", "controller.compiler",
+        "controller.allocation",
     },
     "controller.app": {"controller.wiring", "controller.openflow"},
     "controller.cli": {
@@ -45,8 +46,9 @@ MAY_IMPORT: dict[str, set[str]] = {
 # modules without clock, socket, file, log or process
 PURE = (
     "policies", "controller.dataplane", "controller.compiler", "controller.allocation", "controller.reconcile",
-    "controller.stream.messages", "controller.runtime.desired", "controller.runtime.bandwidth", "controller.runtime.figures",
-    "controller.host.queue_plan", "ovsdb.rows",
+    "controller.stream.messages", "controller.runtime.desired", "controller.runtime.bandwidth",
+    "controller.runtime.figures", "controller.runtime.sampling", "controller.host.queue_plan",
+    "controller.host.queue_tree", "controller.host.desired", "ovsdb.rows",
 )  # fmt: skip
 RIM_WITHIN_PURE = {"policies.loader"}
 EFFECTS = {
@@ -59,7 +61,10 @@ ONLY_IN = {
     "ryu": {"controller.openflow", "controller.app"},
     "ovs": {"ovsdb"},
     "pyroute2": {"controller.host", "controller.system", "controller.cli"},
-    "eventlet": {"controller.openflow", "controller.app", "controller.wiring", "controller.runtime", "controller.stream", "controller.api"},
+    "eventlet": {
+        "controller.openflow", "controller.app", "controller.wiring", "controller.runtime", "controller.stream",
+        "controller.api",
+    },
     "yaml": {"policies"},
     "typer": {"controller.cli"},
     "rich": {"controller.cli"},

@@ -1,4 +1,4 @@
-"""What the compiler is asked: one bridge, the VIFs on it, the segments they are in, the policies they follow. Pure values."""
+"""What the compiler is asked: one bridge, the VIFs on it, their segments, the policies they follow. Pure values."""
 
 from __future__ import annotations
 

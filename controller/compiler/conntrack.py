@@ -1,5 +1,6 @@
-"""Tables egress_conntrack, egress_commit, ingress_conntrack, ingress_commit: each packet is looked up in the zone of the
-VIF that judges it, and a new connection is remembered there once it is allowed.
+"""Tables egress_conntrack, egress_commit, ingress_conntrack, ingress_commit.
+
+Each packet is looked up in the zone of the VIF that judges it; a connection is remembered there once it is allowed.
 
 What connection tracking cannot follow is judged packet by packet: ICMP other than queries and errors, which it would
 call invalid.
@@ -68,7 +69,7 @@ def _commit(table: Table, zone: str, onwards: Table) -> Iterator[Flow]:
 
 
 def _unjudged() -> Iterator[Flow]:
-    """What reaches a VIF whatever its policy says. DHCP replies come from outside only, so that no VIF can play the server."""
+    """What reaches a VIF whatever its policy says. DHCP replies only from outside: no VIF can play the server."""
     passing: list[dict[str, FieldValue]] = [{"eth_type": ETH_ARP}, {"eth_type": ETH_IPV4, "ip_proto": IGMP}]
     for kind in (*NEIGHBOUR_DISCOVERY, *MULTICAST_LISTENER):
         passing.append({"eth_type": ETH_IPV6, "ip_proto": ICMP6, "icmpv6_type": kind})

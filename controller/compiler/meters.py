@@ -1,8 +1,8 @@
 """Rate and burst of the meter that holds a VIF to its egress limit. Pure.
 
-Behind a shaper (kind veth) the meter is a backstop for an instance that removes its shaper: a little above the limit, so
-that it never drops what the shaper lets pass. Without one it is the limit itself; TCP then needs a deep bucket: with
-100 Mbit/s measured goodput is 8 Mbit/s for a burst of 10 ms, 31 for 50 ms, 61 for 100 ms, 93 for 200 ms.
+Behind a shaper (kind veth) the meter is a backstop for an instance that removes its shaper: a little above the limit,
+so that it never drops what the shaper lets pass. Without one it is the limit itself; TCP then needs a deep bucket: with
+100 Mbit/s, measured goodput is 8 Mbit/s for a burst of 10 ms, 31 for 50 ms, 61 for 100 ms, 93 for 200 ms.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TCP_FRAMES = 10  # a first TCP window
 
 
 def egress_meter(limit_kbps: int, burst_kbit: int | None, shaped: bool) -> MeterBody:
-    """The meter for an egress limit. burst_kbit: what the policy chooses, None: nothing. shaped: a shaper stands before it.
+    """The meter for an egress limit. burst_kbit: the policy's choice, if any. shaped: a shaper stands before it.
 
     Raises ValueError for a limit below 1 kbit/s, which no meter can hold.
     """

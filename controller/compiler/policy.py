@@ -1,9 +1,9 @@
-"""Tables egress_policy and ingress_policy: the rules of each leaf, a priority a rule, for packets of both directions of a
-connection, so that a rule which changes holds for connections that exist.
+"""Tables egress_policy and ingress_policy: the rules of each leaf, a priority a rule.
 
 A rule of one direction has entries in that direction's table for packets that open or continue a connection (by their
-header) and in the other's for replies (by the connection's original tuple). Fragments after the first have no ports: they
-pass when a rule that allows could have allowed their packet; without its first fragment nobody can put it together.
+header) and in the other's for replies (by the connection's original tuple). So every packet is judged by today's rules,
+and a rule that changes holds for connections that exist. Fragments after the first have no ports: they pass where a
+rule that allows may have allowed their packet; without its first fragment nobody can put it together.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 
 from controller.compiler.bridge import Bridge
 from controller.compiler.flow import Flow, flow, goto, of_table
-from controller.compiler.terms import Fields, Term, as_fragment, header, later_fragment, original_tuple, terms
+from controller.compiler.terms import Fields, Term, header, later_fragment, original_tuple, terms
 from controller.dataplane.actions import DROP, Instructions
 from controller.dataplane.cookies import CookieKind
 from controller.dataplane.pipeline import EGRESS_COMMIT, EGRESS_POLICY, INGRESS_COMMIT, INGRESS_POLICY, Table
-from controller.dataplane.protocols import CT_INVALID, CT_RELATED, CT_REPLY, CT_TRACKED
+from controller.dataplane.protocols import CT_INVALID, CT_RELATED, CT_REPLY, CT_TRACKED, LATER_FRAGMENT
 from controller.dataplane.registers import SOURCE_NODE, TARGET_NODE
 from policies.model import Action, Direction, Rule
 from policies.resolve import ResolvedNode
@@ -30,8 +30,8 @@ _STAGES = {
     Direction.INGRESS: (INGRESS_POLICY, TARGET_NODE, INGRESS_COMMIT),
 }
 _OPPOSITE = {Direction.EGRESS: Direction.INGRESS, Direction.INGRESS: Direction.EGRESS}
-_ORIGINAL = {"ct_state": (0, CT_REPLY)}  # untracked ones too
-_REPLY = {"ct_state": (CT_TRACKED | CT_REPLY, CT_TRACKED | CT_REPLY)}
+_ORIGINAL: Fields = {"ct_state": (0, CT_REPLY)}  # untracked ones too
+_REPLY: Fields = {"ct_state": (CT_TRACKED | CT_REPLY, CT_TRACKED | CT_REPLY)}
 _CONNECTION_ERROR = (CT_TRACKED | CT_RELATED, CT_TRACKED | CT_RELATED | CT_REPLY)
 
 
@@ -52,7 +52,7 @@ def flows(bridge: Bridge) -> Iterator[Flow]:
             if rule.identity not in expanded:
                 expanded[rule.identity] = terms(rule)
         for direction in Direction:
-            yield from _unmatched(node, number, direction)
+            yield _unmatched(node, number, direction)
             yield from _node(node, number, direction, expanded, bridge.rule_numbers)
 
 
@@ -64,10 +64,10 @@ def _always(table: Table, onwards: Table) -> Iterator[Flow]:
     yield flow(table, _ERROR, {"ct_state": _CONNECTION_ERROR}, of_table(table), goto(onwards))
 
 
-def _unmatched(node: ResolvedNode, number: int, direction: Direction) -> Flow | Iterator[Flow]:
+def _unmatched(node: ResolvedNode, number: int, direction: Direction) -> Flow:
     table, register, _ = _STAGES[direction]
     origin = (CookieKind.UNMATCHED, number)
-    yield flow(table, _UNMATCHED, {register: number}, origin, _verdict(node.unmatched, direction))
+    return flow(table, _UNMATCHED, {register: number}, origin, _verdict(node.unmatched, direction))
 
 
 def _node(
@@ -81,30 +81,27 @@ def _node(
     table, register, _ = _STAGES[direction]
     fragments: set[tuple[bool, Term]] = set()
     for place, rule in enumerate(node.rules):
+        origin, verdict = (CookieKind.RULE, rule_numbers[rule.identity]), _verdict(rule.action, direction)
         for fields in _matches(rule, direction, expanded[rule.identity], fragments):
-            yield flow(
-                table,
-                FIRST_RULE - place,
-                {register: number, **fields},
-                (CookieKind.RULE, rule_numbers[rule.identity]),
-                _verdict(rule.action, direction),
-            )
+            yield flow(table, FIRST_RULE - place, {register: number, **fields}, origin, verdict)
 
 
 def _matches(
     rule: Rule, direction: Direction, rule_terms: list[Term], fragments: set[tuple[bool, Term]]
 ) -> Iterator[Fields]:
-    """fragments: terms of earlier rules that let later fragments pass already; those of this rule are added."""
-    if direction in rule.directions:
+    """fragments: terms by which earlier rules let later fragments pass, of replies or not; this rule's are added."""
+    for is_reply, judged, state, render in (
+        (False, direction, _ORIGINAL, header),
+        (True, _OPPOSITE[direction], _REPLY, original_tuple),
+    ):
+        if judged not in rule.directions:
+            continue
         for term in rule_terms:
-            yield {**_ORIGINAL, **header(term)}
-            if _is_first(False, term, rule, fragments):
-                yield as_fragment({**_ORIGINAL, **header(_bare(term))})
-    if _OPPOSITE[direction] in rule.directions:
-        for term in rule_terms:
-            yield {**_REPLY, **original_tuple(term)}
-            if _is_first(True, term, rule, fragments):
-                yield as_fragment({**_REPLY, **original_tuple(_bare(term))})
+            yield {**state, **render(term)}
+            fragment = later_fragment(term)
+            if fragment is not None and rule.action is Action.ALLOW and (is_reply, fragment) not in fragments:
+                fragments.add((is_reply, fragment))
+                yield {**state, **render(fragment), "ip_frag": LATER_FRAGMENT}
 
 
 def _verdict(action: Action, direction: Direction) -> Instructions:

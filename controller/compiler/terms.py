@@ -1,4 +1,4 @@
-"""A rule as a list of terms: each one family, one source, one destination, one service, ready to be matched by an entry.
+"""A rule as a list of terms: one family, one source, one destination, one service each, ready for an entry's match.
 
 For now every source is combined with every destination and service.
 """
@@ -16,7 +16,6 @@ from controller.dataplane.protocols import (
     ETH_IPV6,
     ICMP,
     ICMP6,
-    LATER_FRAGMENT,
     NOT_LATER,
     SCTP,
     TCP,
@@ -37,7 +36,7 @@ Fields = dict[str, FieldValue]
 class Term:
     """Seen in the original direction. version None: both families, with neither address nor service.
 
-    numbers: what of the first and the second number of layer 4 is matched: source and destination port, or type and code.
+    numbers: what is matched of the two numbers of layer 4: source and destination port, or type and code.
     """
 
     version: int | None = None
@@ -85,21 +84,20 @@ def original_tuple(term: Term) -> Fields:
     Open vSwitch tracks SCTP by addresses alone: there the reply's own ports are matched, the other way round.
     """
     fields = _network(term, "ct_nw_src", "ct_nw_dst", "ct_ipv6_src", "ct_ipv6_dst", "ct_nw_proto")
+    numbers: Sequence[Masked | None] = term.numbers
     if term.protocol == SCTP and term.has_numbers:
         fields["ip_proto"] = SCTP
-        _add_numbers(fields, ("sctp_dst", "sctp_src"), term.numbers)
+        _add_numbers(fields, ("sctp_dst", "sctp_src"), numbers)
     else:
-        _add_numbers(fields, ("ct_tp_src", "ct_tp_dst"), term.numbers)
+        if term.protocol in _ICMP_FIELDS:  # the tuple holds type and code in the places of ports
+            numbers = [number and (number[0], 0xFFFF) for number in numbers]
+        _add_numbers(fields, ("ct_tp_src", "ct_tp_dst"), numbers)
     return fields
 
 
 def later_fragment(term: Term) -> Term | None:
-    """What of the term can be seen in fragments after the first, which have no numbers; None: `term` matches them itself."""
+    """What of the term shows in fragments after the first, which have no numbers; None: the term itself does."""
     return Term(term.version, term.source, term.destination, term.protocol) if term.has_numbers else None
-
-
-def as_fragment(fields: Fields) -> Fields:
-    return {**fields, "ip_frag": LATER_FRAGMENT}
 
 
 def _of(networks: Sequence[IPNetwork] | None, version: int) -> Sequence[IPNetwork | None]:
@@ -136,7 +134,7 @@ def _network(term: Term, source4: str, destination4: str, source6: str, destinat
     return fields
 
 
-def _add_numbers(fields: Fields, names: tuple[str, str], numbers: tuple[Masked | None, Masked | None]) -> None:
+def _add_numbers(fields: Fields, names: tuple[str, str], numbers: Sequence[Masked | None]) -> None:
     """Adds what is not None. Later fragments show zeros, so a match that takes zero has to leave them out."""
     given = [(name, number) for name, number in zip(names, numbers, strict=True) if number is not None]
     fields.update(given)

@@ -11,7 +11,7 @@ FieldValue = int | tuple[int, int]  # exact value, or (value, mask)
 
 @dataclass(frozen=True, slots=True, order=True)
 class Match:
-    """`fields`: (name, value, mask), sorted by name; mask all ones for an exact match; value has no bit outside mask."""
+    """fields: (name, value, mask), sorted by name; mask all ones when exact; value has no bit outside mask."""
 
     fields: tuple[tuple[str, int, int], ...] = ()
 

@@ -1,6 +1,7 @@
-"""The pipeline of a bridge, declared. Order of PIPELINE = order in the switch; `check` refuses an entry outside its table's declaration.
+"""The pipeline of a bridge, declared. Order of PIPELINE = order in the switch.
 
-The names go into OVSDB (`Flow_Table.name`), so `ovs-ofctl --names dump-flows` reads well, and docs/pipeline.md is printed from here.
+`check` refuses an entry outside its table's declaration. The names go into OVSDB (`Flow_Table.name`), so that
+`ovs-ofctl --names dump-flows` reads well; docs/pipeline.md is printed from here.
 """
 
 from __future__ import annotations

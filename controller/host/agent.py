@@ -34,7 +34,7 @@ log = logging.getLogger("weir.agent")
 
 def run(config: AgentConfig) -> int:
     """Serves until SIGTERM or SIGINT, then returns 0 and leaves everything in place."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    log.setLevel(logging.INFO)
     stop = _StopSignal()
     log.info("agent of %s on bridge %s", config.chassis, config.bridge)
     with WeirDb(f"unix:{config.state.weir_db_socket}") as db:

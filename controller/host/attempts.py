@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -10,7 +11,7 @@ from typing import Generic, TypeVar
 from controller.host.errors import HostError
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
-AUDIT_S = 5.0  # reality is read again this often though nothing was asked for
+AUDIT_S = 5.0  # reality is read again after this time or up to half of it earlier, though nothing was asked for
 
 log = logging.getLogger("weir.agent")
 Wanted = TypeVar("Wanted")
@@ -38,7 +39,9 @@ class Attempts(Generic[Wanted]):
             return last.error
         failures = last.failures + 1 if last is not None and last.wanted == wanted else 1
         error = self._run(key, action, last.error if last else None)
-        pause_s = AUDIT_S if error is None else min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(failures, 10) / 2)
+        pause_s = (
+            _audit_pause_s(key) if error is None else min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(failures, 10) / 2)
+        )
         self._made[key] = _Attempt(wanted, now_s + pause_s, 0 if error is None else failures, error)
         return error
 
@@ -64,3 +67,8 @@ class Attempts(Generic[Wanted]):
         if error != last_error:
             log.warning("%s %s: %s", self._what, key, error)
         return error
+
+
+def _audit_pause_s(key: str) -> float:
+    """Another one for each key, so that the audits of many do not fall on one moment."""
+    return AUDIT_S * (1 - zlib.crc32(key.encode()) / 2**33)

@@ -42,8 +42,10 @@ PASS_KBPS = 1_000_000_000  # never in the way
 DEFAULT_SHARE = 100  # frames that no filter names are guaranteed one part in so many of the capacity
 BURST_US = 2000  # depth of a bucket: two milliseconds at its rate,
 LEAST_BURST_BYTES = 6000  # but four frames at least, so that a timer some milliseconds late loses nothing
-SHAPER_BURST_US = 4000
-SHAPER_QUEUE_US = 50_000  # the most that a shaper delays
+MOST_BURST_US = 200_000_000  # the kernel's field ends at 274 s
+SHAPER_QUEUE_US = 50_000  # the most that a shaper delays, but for
+LEAST_SHAPER_FRAMES = 10
+MOST_SHAPER_BYTES, MOST_SHAPER_US = 250_000, 10_000  # room for what one TCP connection queues; the larger counts
 LEAST_FRAMES = 3  # in any queue
 MOST_LEAF_BYTES = 60_000
 MOST_QUANTUM_BYTES = 200_000  # ratios of weights beyond 131 flatten out
@@ -85,16 +87,24 @@ def ingress_plan(limit_kbps: int | None, leaf_bytes: int) -> QueuePlan | None:
     return QueuePlan({ROOT: HtbPlan(handle, DEFAULT_MINOR), place: BfifoPlan(leaf_bytes)}, {place: body})
 
 
-def shaper_plan(limit_kbps: int | None, leaf_bytes: int, burst_bytes: int | None = None) -> QueuePlan | None:
+def shaper_plan(limit_kbps: int | None, queue_bytes: int, burst_bytes: int | None = None) -> QueuePlan | None:
     """What a VIF sends, held to its limit inside its own namespace, where TCP is delayed and not dropped.
 
-    leaf_bytes: the most that may queue; less where that would be more than 50 ms at the limit. None: no limit, no tree.
+    queue_bytes: the most that may queue; less where that is more than a connection needs or delays by more than 50 ms.
+    Above 25 Mbit/s a sender's socket is full before the queue is: a single flood is then slowed, not dropped.
+    burst_bytes: None: two milliseconds; deeper buckets make BBR see a faster path. limit None: no tree.
     """
     if limit_kbps is None:
         return None
-    burst = _time_us(burst_bytes, limit_kbps) if burst_bytes else SHAPER_BURST_US
-    queue_bytes = max(LEAST_FRAMES * FRAME_BYTES, min(leaf_bytes, limit_kbps * SHAPER_QUEUE_US // 8000))
-    return QueuePlan({ROOT: TbfPlan(limit_kbps, max(burst, _time_us(2 * FRAME_BYTES, limit_kbps)), queue_bytes)})
+    wanted_bytes = min(
+        _size_bytes(SHAPER_QUEUE_US, limit_kbps), max(MOST_SHAPER_BYTES, _size_bytes(MOST_SHAPER_US, limit_kbps))
+    )
+    room_bytes = max(LEAST_SHAPER_FRAMES * FRAME_BYTES, wanted_bytes)
+    depth_us = _time_us(burst_bytes, limit_kbps) if burst_bytes else BURST_US
+    depth_us = min(MOST_BURST_US, max(depth_us, _time_us(2 * FRAME_BYTES, limit_kbps)))
+    return QueuePlan(
+        {ROOT: TbfPlan(limit_kbps, depth_us, min(max(queue_bytes, LEAST_FRAMES * FRAME_BYTES), room_bytes))}
+    )
 
 
 def leaf_budget(send_buffer_bytes: int, leaves: int) -> int:
@@ -198,8 +208,8 @@ def _own_burst_us(child: Branch | Leaf) -> int:
     if isinstance(child, Branch) or child.limit_kbps is None:
         return 0
     if child.burst_s is not None:
-        return round(child.burst_s * 1_000_000)
-    return _time_us(child.burst_bytes or 0, child.limit_kbps)
+        return min(MOST_BURST_US, round(child.burst_s * 1_000_000))
+    return min(MOST_BURST_US, _time_us(child.burst_bytes or 0, child.limit_kbps))
 
 
 def token_kbps(width_kbps: int, siblings: int) -> int:
@@ -219,9 +229,13 @@ def quanta(weights: Iterable[float]) -> list[int]:
     return [min(MOST_QUANTUM_BYTES, round(FRAME_BYTES * weight / min(weights))) for weight in weights]
 
 
-def burst_us(rate_kbps: int, least_us: int = BURST_US) -> int:
-    return max(least_us, _time_us(LEAST_BURST_BYTES, rate_kbps))
+def burst_us(rate_kbps: int) -> int:
+    return min(MOST_BURST_US, max(BURST_US, _time_us(LEAST_BURST_BYTES, rate_kbps)))
 
 
 def _time_us(size_bytes: int, rate_kbps: int) -> int:
     return -(-size_bytes * 8000 // rate_kbps)
+
+
+def _size_bytes(time_us: int, rate_kbps: int) -> int:
+    return time_us * rate_kbps // 8000

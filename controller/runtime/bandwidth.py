@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from controller.allocation.actuator import Target, least_interval_s
-from controller.allocation.loop import Network
+from controller.allocation.network import Network
 from controller.allocation.tree import Tree, TreeNode, tree_of
 from controller.compiler.bridge import BridgeVif
 from controller.runtime.desired import World, member, members_on

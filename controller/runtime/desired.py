@@ -1,4 +1,4 @@
-"""From the Weir DB to what one bridge should hold. Pure: the same snapshot gives the same bridge, whatever came before."""
+"""From the Weir DB to what one bridge should hold. Pure: what came before does not matter."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from controller.compiler.bridge import Bridge, BridgeSegment, BridgeVif
 from controller.compiler.meters import egress_meter
 from controller.dataplane.entries import MeterBody
 from ovsdb.rows import Snapshot, VirtualInterface
+from policies.errors import PolicyErrors
 from policies.hierarchy import Member
 from policies.model import Bandwidth, Direction, PolicySet, Segment
-from policies.parser import PolicyErrors, parse
+from policies.parser import parse
 from policies.resolve import resolve
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """One snapshot with its policy read. `fault`: why the stored policy cannot be read; then `policies` is the last that could."""
+    """One snapshot with its policy read. fault: why it cannot be read; `policies` is then the last that could."""
 
     snapshot: Snapshot = field(default_factory=Snapshot)
     policies: PolicySet = field(default_factory=PolicySet)

@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from controller.allocation.loop import Decision, Decisions
+from controller.allocation.decision import Decision, Decisions
 from ovsdb.rows import Snapshot
 
 
 def vif_documents(snapshot: Snapshot, decisions: Decisions | None) -> dict[str, Any]:
-    """{"vifs": {name: {"egress": {...}, "ingress": {...}}}}; rates in kbit/s, null where nothing is known or unbounded."""
+    """{"vifs": {name: {"egress": {...}, "ingress": {...}}}}; kbit/s, null: not known, or unbounded."""
     if decisions is None:
         return {"vifs": {}}
     by_number = {vif.number: name for name, vif in snapshot.interfaces.items()}

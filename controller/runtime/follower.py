@@ -1,4 +1,4 @@
-"""The controller's one session with the Weir DB: follows desired state, and writes what others report, in one thread."""
+"""The controller's one session with the Weir DB: follows desired state, writes what others report."""
 
 from __future__ import annotations
 

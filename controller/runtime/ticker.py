@@ -10,7 +10,9 @@ from typing import Protocol
 import eventlet
 
 from controller.allocation.actuator import Change
-from controller.allocation.loop import Decision, Decisions, LoopState, Network, initial, step, with_network
+from controller.allocation.decision import Decision, Decisions
+from controller.allocation.loop import LoopState, initial, step, with_network
+from controller.allocation.network import Network
 from controller.allocation.settings import Settings
 from controller.compiler.bridge import Bridge
 from controller.dataplane.entries import MeterBody
@@ -35,7 +37,7 @@ class SwitchGone(RuntimeError):
 
 
 class Ticker:
-    """world, bridges and switches give what there is now, by chassis name; send_rates hands rates to a chassis's agent."""
+    """world, bridge and switches give what there is now, by chassis; send_rates hands rates to a chassis's agent."""
 
     def __init__(
         self,

@@ -51,7 +51,7 @@ class HostSample:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What the loop wants enforced where it differs from the policy's limits, in kbit/s by VIF number. Replaces the last one."""
+    """What the loop enforces below the policy's limits, in kbit/s by VIF number. Replaces the last message."""
 
     egress_kbps: Mapping[int, int] = field(default_factory=dict)
     ingress_kbps: Mapping[int, int] = field(default_factory=dict)

@@ -82,25 +82,25 @@ def assert_equals_reference(nodes, demands, capacities) -> None:
     assert shares == pytest.approx([expected[leaf] for leaf in tree.leaves.tolist()], rel=1e-6, abs=1e-6)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(problems())
 def test_one_link_equals_reference(problem) -> None:
     assert_equals_reference(*problem)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(problems(links=3, unlinked=True))
 def test_several_links_equal_reference(problem) -> None:
     assert_equals_reference(*problem)
 
 
-def test_two_thousand_random_trees_equal_reference() -> None:
+def test_a_thousand_random_trees_equal_reference() -> None:
     rng = np.random.default_rng(20240611)
-    for _ in range(2000):
+    for _ in range(1000):
         assert_equals_reference(*random_problem(rng))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(problems(links=2, unlinked=True))
 def test_division_keeps_every_bound_and_wastes_nothing(problem) -> None:
     nodes, demands, capacities = problem
@@ -122,7 +122,7 @@ def test_division_keeps_every_bound_and_wastes_nothing(problem) -> None:
             assert full or on_link[link[leaf]] >= capacities[link[leaf]] - slack
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(problems(), st.data())
 def test_more_demand_of_one_takes_nothing_below_its_guarantee_from_another(problem, data) -> None:
     nodes, demands, capacities = problem
@@ -135,7 +135,7 @@ def test_more_demand_of_one_takes_nothing_below_its_guarantee_from_another(probl
     assert (after >= np.minimum(before, guarantee) - 1e-6).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(problems(links=2, unlinked=True), st.data())
 def test_a_vif_on_two_paths_keeps_every_bound(problem, data) -> None:
     nodes, demands, capacities = problem

@@ -21,7 +21,7 @@ from tests.support.fluid_simulator import Adaptive, Constant, FluidNetwork, Flui
 INF = math.inf
 TENANTS = ((30e3, 1.0), (10e3, 3.0), (0.0, 1.0))  # guarantee, weight
 SETTLE_TICKS = 6  # the stated number: after so many ticks of steady sources nothing more is rewritten
-QUICK = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite

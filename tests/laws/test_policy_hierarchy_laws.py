@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policies.hierarchy import Branch, Member, admission, bandwidth_tree
 from policies.model import Direction
 from policies.parser import parse
 from tests.support.policy_documents import documents, text_of
+
+
+SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # documents, on a busy machine
 
 
 @st.composite
@@ -26,7 +29,7 @@ def branches_of(branch: Branch):
         yield from branches_of(child)
 
 
-@settings(max_examples=40)
+@settings(SLOW, max_examples=40)
 @given(populated(), st.sampled_from(Direction), st.randoms(use_true_random=False))
 def test_the_tree_holds_each_vif_once_below_its_leafs_parent(case, direction, random):
     policies, members = case
@@ -38,7 +41,7 @@ def test_the_tree_holds_each_vif_once_below_its_leafs_parent(case, direction, ra
     assert tree == bandwidth_tree(policies, direction, random.sample(members, len(members)))
 
 
-@settings(max_examples=40)
+@settings(SLOW, max_examples=40)
 @given(populated(), st.sampled_from(Direction))
 def test_a_branch_reserves_its_own_guarantee_or_what_is_below(case, direction):
     policies, members = case
@@ -48,7 +51,7 @@ def test_a_branch_reserves_its_own_guarantee_or_what_is_below(case, direction):
         assert branch.guarantee_kbps == max(own, below)
 
 
-@settings(max_examples=40)
+@settings(SLOW, max_examples=40)
 @given(populated())
 def test_what_is_admitted_stays_admitted_with_fewer_vifs(case):
     policies, members = case

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policies.errors import PolicyErrors
@@ -14,6 +14,7 @@ from policies.resolve import resolve
 from policies.summary import describe
 from tests.support.policy_documents import documents, text_of
 
+SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # documents, on a busy machine
 LINE = re.compile(r"[^:\n]+:[0-9]+:[0-9]+: .+: .+\. .+\.", re.DOTALL)
 TOKENS = st.sampled_from(
     ["{", "}", "[", "]", ":", ",", "\n", "  ", "\t", "- ", "&a", "*a", "<<: ", "!!int ", "---\n", '"', "'", "#", "|",
@@ -46,7 +47,7 @@ def test_any_soup_of_tokens_is_policies_or_policy_errors(text):
     tried({"f": f"weir: 1\npolicies:\n  a:\n    egress:\n      limit: {text}\n"})
 
 
-@settings(max_examples=80)
+@settings(SLOW, max_examples=80)
 @given(documents(), st.data())
 def test_any_mutation_of_a_document_is_policies_or_policy_errors(document, data):
     text = text_of(document)
@@ -57,7 +58,7 @@ def test_any_mutation_of_a_document_is_policies_or_policy_errors(document, data)
     tried({"f": text})
 
 
-@settings(max_examples=30)
+@settings(SLOW, max_examples=30)
 @given(documents())
 def test_a_right_document_is_read_and_described(document):
     policies = parse({"f": text_of(document)})
@@ -70,7 +71,7 @@ def test_a_right_document_is_read_and_described(document):
     )
 
 
-@settings(max_examples=30)
+@settings(SLOW, max_examples=30)
 @given(documents(), st.randoms(use_true_random=False))
 def test_the_order_of_files_does_not_count(document, random):
     sections = list(document.items())[1:]
@@ -81,7 +82,7 @@ def test_the_order_of_files_does_not_count(document, random):
     assert set(one.nodes) == set(parse({"whole.yaml": text_of(document)}).nodes)
 
 
-@settings(max_examples=30)
+@settings(SLOW, max_examples=30)
 @given(documents())
 def test_rules_hold_mandatory_from_the_root_then_own_then_default_up_to_the_root(document):
     policies = parse({"f": text_of(document)})
@@ -100,7 +101,7 @@ def test_rules_hold_mandatory_from_the_root_then_own_then_default_up_to_the_root
         assert [rule.identity for rule in resolve(policies, leaf.path).rules] == [row[3] for row in expected]
 
 
-@settings(max_examples=30)
+@settings(SLOW, max_examples=30)
 @given(documents())
 def test_a_burst_and_unmatched_are_the_nearest_ones_upwards(document):
     policies = parse({"f": text_of(document)})

@@ -41,10 +41,11 @@ policies:
       free: {unmatched: allow}
 """
 AGENT = """
-import json, sys
+import json, logging, sys
 from pathlib import Path
 from controller.config import StateDir
 from controller.host.agent import AgentConfig, run
+logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
 given = json.loads(sys.argv[1])
 paths = {"state": StateDir(Path(given.pop("state"))), "ovs_rundir": Path(given.pop("ovs_rundir"))}
 sys.exit(run(AgentConfig(**given, **paths)))

@@ -133,8 +133,7 @@ def test_a_replaced_address_of_the_same_subnet_survives(instance: str) -> None:
 
 def test_an_interrupted_creation_is_completed(instance: str) -> None:
     path = namespace.named(instance)
-    with links.netlink(None) as netlink:
-        veth._create(netlink, spec(path))  # and killed here: no mark, nothing up
+    veth._create(spec(path))  # and killed here: no mark, nothing up
     made = host_link()
     veth.ensure(spec(path))
     now = host_link()

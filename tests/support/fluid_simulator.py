@@ -206,11 +206,11 @@ class FluidNetwork:
     def _step(self) -> None:
         self.time_s += STEP_S
         left = {number: vif.leave(self.time_s) for number, vif in self.vifs.items()}
-        demands = {}
+        demands = {}  # at the leaves of the uplinks' queue trees
         for index, (number, vif) in enumerate(self.vifs.items(), len(self.inner)):
             if vif.leaf is not None:
                 demands[index] = (sum(vif.leaf.backlog) + left[number][0][1]) / STEP_S / 125
-        shares = reference_max_min(self._nodes, demands, self.capacities) if demands else {}
+        shares = reference_max_min(self._nodes, demands, self.capacities) if any(demands.values()) else demands
         for index, (number, vif) in enumerate(self.vifs.items(), len(self.inner)):
             (local, link), lost = left[number]
             if vif.leaf is not None:

@@ -14,61 +14,60 @@ NETWORKS = st.sampled_from(["10.0.0.1", "10.0.0.0/24", "10.0.0.0/8", "0.0.0.0/0"
 SERVICES = st.sampled_from(
     ["any", "tcp", "tcp/80", "tcp/80-443", "udp/53", "icmp", "icmp/8", "icmp/8/0", "icmp6/128", "ip/47", "web"]
 )
-LEAF_RATES_MBIT = st.integers(0, 50)
+
+# Strategies are made once: making them anew in each draw takes most of the time.
+_ENDPOINT = st.one_of(st.just("any"), NETWORKS, NETWORKS.map(lambda network: {"cidr": network}))
+_ENDPOINTS = st.one_of(_ENDPOINT, st.lists(_ENDPOINT, min_size=1, max_size=2))
+_SERVICES = st.one_of(
+    SERVICES,
+    st.lists(SERVICES, min_size=1, max_size=2),
+    st.just({"proto": "udp", "port": "53", "source_port": "1024-65535"}),
+)
+_BODY = st.fixed_dictionaries(
+    {}, optional={"direction": DIRECTIONS, "from": _ENDPOINTS, "to": _ENDPOINTS, "service": _SERVICES}
+)
+_RULE = st.builds(lambda action, body: {action: body}, ACTIONS, _BODY)
+RULES = st.lists(_RULE, min_size=1, max_size=2)  # unnamed, so that any of them may stand together
+_RULE_FIELDS = st.fixed_dictionaries({}, optional={"unmatched": ACTIONS, "mandatory": RULES, "default": RULES})
 
 
-def _optional(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries({}, optional=fields)
+def _bandwidth(guarantee: int | None, headroom: int | None, weight: str | None, burst: str | None) -> dict[str, str]:
+    """A leaf's numbers, in Mbit/s and so small that no inner node below is in their way."""
+    limit = None if headroom is None else f"{(guarantee or 0) + headroom} mbit"
+    numbers = {"guarantee": guarantee and f"{guarantee} mbit", "limit": limit, "weight": weight, "burst": burst}
+    return {key: text for key, text in numbers.items() if text}
 
 
-def _endpoints() -> st.SearchStrategy[Any]:
-    one = st.one_of(st.just("any"), NETWORKS, NETWORKS.map(lambda network: {"cidr": network}))
-    return st.one_of(one, st.lists(one, min_size=1, max_size=3))
+_BANDWIDTH = st.builds(
+    _bandwidth,
+    st.none() | st.integers(0, 50),
+    st.none() | st.integers(1, 50),
+    st.sampled_from([None, "1", "3", "2.5"]),
+    st.sampled_from([None, "20 ms", "64 kib"]),
+)
+_BANDWIDTHS = st.fixed_dictionaries({}, optional={"egress": _BANDWIDTH, "ingress": _BANDWIDTH})
 
 
-def rules() -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Unnamed, so that any of them may stand together."""
-    service = st.one_of(
-        SERVICES,
-        st.lists(SERVICES, min_size=1, max_size=3),
-        st.just({"proto": "udp", "port": "53", "source_port": "1024-65535"}),
-    )
-    fields = {"direction": DIRECTIONS, "from": _endpoints(), "to": _endpoints(), "service": service}
-    body = st.fixed_dictionaries({}, optional=fields)
-    return st.lists(st.builds(lambda action, rule: {action: rule}, ACTIONS, body), min_size=1, max_size=3)
+def _nodes(with_rules: bool, depth: int) -> st.SearchStrategy[dict[str, Any]]:
+    shared = _RULE_FIELDS if with_rules else st.just({})
+    own = st.fixed_dictionaries({}, optional={"rules": RULES}) if with_rules else st.just({})
+    leaf = st.builds(lambda *parts: {key: part[key] for part in parts for key in part}, shared, own, _BANDWIDTHS)
+    if not depth:
+        return leaf
+    reserve = st.sampled_from([{}, {"egress": {"guarantee": f"{200 * 4**depth} mbit", "burst": "10 ms"}}])
+    children = st.dictionaries(NAMES, _nodes(with_rules, depth - 1), min_size=1, max_size=2)
+    inner = st.builds(lambda node, numbers, below: {**node, **numbers, "children": below}, shared, reserve, children)
+    return leaf | inner
 
 
-@st.composite
-def bandwidths(draw: st.DrawFn) -> dict[str, str]:
-    """A leaf's numbers, so small that no inner node below is in their way."""
-    numbers = draw(_optional(weight=st.sampled_from(["1", "3", "2.5"]), burst=st.sampled_from(["20 ms", "64 kib"])))
-    guarantee = draw(LEAF_RATES_MBIT)
-    if draw(st.booleans()):
-        numbers["guarantee"] = f"{guarantee} mbit"
-    if draw(st.booleans()):
-        numbers["limit"] = f"{guarantee + draw(st.integers(1, 50))} mbit"
-    return numbers
-
-
-@st.composite
-def nodes(draw: st.DrawFn, with_rules: bool, depth: int = 2) -> dict[str, Any]:
-    node = draw(_optional(unmatched=ACTIONS, mandatory=rules(), default=rules())) if with_rules else {}
-    if depth and draw(st.booleans()):
-        node["children"] = draw(st.dictionaries(NAMES, nodes(with_rules, depth - 1), min_size=1, max_size=3))
-        if draw(st.booleans()):
-            node["egress"] = {"guarantee": f"{200 * 4**depth} mbit", "burst": "10 ms"}
-        return node
-    node |= draw(_optional(egress=bandwidths(), ingress=bandwidths()))
-    if with_rules and draw(st.booleans()):
-        node["rules"] = draw(rules())
-    return node
+_TREES = {with_rules: st.dictionaries(NAMES, _nodes(with_rules, 2), max_size=3) for with_rules in (False, True)}
 
 
 @st.composite
 def documents(draw: st.DrawFn, with_rules: bool = True) -> dict[str, Any]:
     """A whole document, as values that YAML and JSON both write."""
     document: dict[str, Any] = {"weir": "1", "services": {"web": ["tcp/80", "tcp/443"]}}
-    document["policies"] = draw(st.dictionaries(NAMES, nodes(with_rules), max_size=3))
+    document["policies"] = draw(_TREES[with_rules])
     if draw(st.booleans()):
         document["segments"] = {
             "office": {"type": "bridged", "uplink": "wan", "subnets": ["10.1.0.0/24", "fd00:1::/64"]},

@@ -84,11 +84,13 @@ def reference_max_min(nodes: Sequence[TreeNode], demands: Amounts, capacities: S
     frozen: Amounts = {}
     while True:
         shares = by_link({**demands, **frozen})
+        if len(links) < 2:
+            return shares
         root = parts(nodes, [node.leaf_key is not None for node in nodes])
         root.claim(shares)
         held: Amounts = {}
         root.share_out(root.demand, held)
-        if len(links) < 2 or all(held[leaf] >= shares[leaf] * (1 - TOLERANCE) for leaf in held):
+        if all(held[leaf] >= shares[leaf] * (1 - TOLERANCE) for leaf in held):
             return held
         for leaf in held:
             if any(is_full(nodes, held, node) for node in ancestors(nodes, leaf)):

@@ -5,10 +5,8 @@ Every step looks first and does what is missing, so an interrupted creation is c
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pyroute2.netlink.exceptions import NetlinkError
 
@@ -51,26 +49,25 @@ def host_end(number: int) -> str:
 def ensure(spec: VethSpec) -> None:
     """Makes the pair, or puts right what differs. Raises HostError."""
     name = host_end(spec.number)
-    with links.netlink(None) as socket:
-        host = links.find(socket, name)
-        if host is not None:
-            _refuse_foreign(host, spec.mark)
-    if host is not None and not _reaches_instance(host, spec):
+    host = _present_host_end(spec)
+    if host is not None and not _configure_instance_end(spec, host):
         remove(spec.number)
         host = None
-    if host is None and spec.held_open:
-        raise HostError(  # it would go on reading from the link that is gone, and never notice the new one
-            f"link {name} is gone and Open vSwitch has not let go of it yet", "It is made anew as soon as that is done"
-        )
-    with links.netlink(None) as socket:
-        if host is None:
-            host = _create(socket, spec)
-        links.set_mark(socket, host, spec.mark)
-    _configure_instance_end(spec)
+    if host is None:
+        if spec.held_open:  # it would go on reading from the link that is gone, and never notice the new one
+            raise HostError(
+                f"link {name} is gone and Open vSwitch has not let go of it yet",
+                "It is made anew as soon as that is done",
+            )
+        host = _create(spec)
+        if not _configure_instance_end(spec, host):
+            raise HostError(f"interface {spec.ifname} vanished from {spec.namespace}", "The agent makes it again")
     for key, value in _HOST_END_SETTINGS.items():
         sysctl.ensure(key.format(name), value)
-    with links.netlink(None) as socket:
-        links.set_up(socket, host)
+    if not host.up or host.alias != str(spec.mark):
+        with links.netlink(None) as socket:
+            links.set_mark(socket, host, spec.mark)
+            links.set_up(socket, host)
 
 
 def remove(number: int) -> None:
@@ -79,53 +76,54 @@ def remove(number: int) -> None:
         links.delete(socket, host_end(number))
 
 
-def _refuse_foreign(host: Link, mark: Mark) -> None:
-    unmarked = host.group == GROUP and not host.alias  # our creation, interrupted
+def _present_host_end(spec: VethSpec) -> Link | None:
+    """Raises HostError when a link of that name is somebody else's."""
+    mark = spec.mark
+    with links.netlink(None) as socket:
+        host = links.find(socket, host_end(spec.number))
+    if host is None or (host.group == GROUP and not host.alias):  # the latter: our creation, interrupted
+        return host
     owner = Mark.parse(host.alias)
-    if not unmarked and (owner is None or (owner.system, owner.chassis) != (mark.system, mark.chassis)):
+    if owner is None or (owner.system, owner.chassis) != (mark.system, mark.chassis):
         raise HostError(
             f"link {host.name} exists and is not this agent's ({host.alias or 'no alias'})",
             f"Remove it (ip link delete {host.name}), or run only one system on this host's own network namespace",
         )
+    return host
 
 
-def _reaches_instance(host: Link, spec: VethSpec) -> bool:
-    """Whether the other end is the instance's interface: indexes alone could match by chance across namespaces."""
-    with links.netlink(spec.namespace) as socket:
-        inner = links.find(socket, spec.ifname)
-    return (
-        inner is not None and inner.group == GROUP and inner.alias in ("", str(spec.mark))
-        and (inner.index, inner.peer) == (host.peer, host.index)
-    )  # fmt: skip
-
-
-def _create(socket: Any, spec: VethSpec) -> Link:
+def _create(spec: VethSpec) -> Link:
     """Both ends in one message, so there is no moment in which the inner one is in the wrong namespace."""
     name = host_end(spec.number)
-    target = os.open(spec.namespace, os.O_RDONLY | os.O_CLOEXEC)
-    peer = {"ifname": spec.ifname, "net_ns_fd": target, "address": spec.mac, "group": GROUP}
-    try:
-        socket.link("add", ifname=name, kind="veth", group=GROUP, peer=peer)
-    except NetlinkError as fault:
-        if fault.code != _EXISTS:
-            raise
-        raise HostError(
-            f"the instance's network namespace {spec.namespace} has an interface {spec.ifname} already",
-            "Choose another name with --ifname",
-        ) from fault
-    finally:
-        os.close(target)
-    made = links.find(socket, name)
+    with links.netlink(None) as socket, spec.namespace.open("rb") as target:
+        peer = {"ifname": spec.ifname, "net_ns_fd": target.fileno(), "address": spec.mac, "group": GROUP}
+        try:
+            socket.link("add", ifname=name, kind="veth", group=GROUP, peer=peer)
+        except NetlinkError as fault:
+            if fault.code != _EXISTS:
+                raise
+            raise HostError(
+                f"the instance's network namespace {spec.namespace} has an interface {spec.ifname} already",
+                "Choose another name with --ifname",
+            ) from fault
+        made = links.find(socket, name)
     if made is None:
         raise HostError(f"link {name} vanished while it was made", "The agent tries again by itself")
     return made
 
 
-def _configure_instance_end(spec: VethSpec) -> None:
+def _configure_instance_end(spec: VethSpec, host: Link) -> bool:
+    """False when the other end of `host` is not the instance's interface.
+
+    Whether it is takes more than the two indexes, which could match by chance across namespaces.
+    """
     with links.netlink(spec.namespace) as socket:
-        loopback, inner = links.find(socket, "lo"), links.find(socket, spec.ifname)
-        if inner is None:
-            raise HostError(f"interface {spec.ifname} vanished from {spec.namespace}", "The agent makes it again")
+        inner = links.find(socket, spec.ifname)
+        if inner is None or (inner.index, inner.peer) != (host.peer, host.index):
+            return False
+        if inner.group != GROUP or inner.alias not in ("", str(spec.mark)):
+            return False
+        loopback = links.find(socket, "lo")
         if loopback is not None:
             links.set_up(socket, loopback)
         links.set_mark(socket, inner, spec.mark)
@@ -135,3 +133,4 @@ def _configure_instance_end(spec: VethSpec) -> None:
         addresses.prepare(spec.ifname)
         links.set_up(socket, inner)
         addresses.ensure(socket, inner, spec.addresses)
+    return True

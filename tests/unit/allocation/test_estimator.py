@@ -13,6 +13,10 @@ KEYS = np.array([1])
 MBIT = 125_000  # bytes a second
 
 
+def metered(second, rate, cut=0.0, **queues):
+    return VifCounters(second, second, MeterCounters(int(rate * MBIT * second), int(cut * MBIT * second)), **queues)
+
+
 def queue(sent=0.0, dropped=0.0, backlog=0, second=1):
     """Counters after so many seconds of these Mbit/s, in packets of 1000 bytes."""
     bytes_sent, bytes_dropped = int(sent * MBIT * second), int(dropped * MBIT * second)
@@ -36,14 +40,14 @@ def last(*args, **kwargs):
 
 
 def test_a_meter_alone_tells_what_came_and_what_it_cut():
-    seen = last(lambda s: VifCounters(s, s, meter=MeterCounters(30 * MBIT * s, 20 * MBIT * s)), rate_kbps=10e3)
+    seen = last(lambda s: metered(s, 30, 20), rate_kbps=10e3)
     assert (seen.offered_kbps[0], seen.passed_kbps[0], seen.dropped_kbps[0]) == (30e3, 10e3, 20e3)
     assert seen.limited[0] and seen.demand_kbps[0] == INF
 
 
 def test_behind_a_shaper_offered_is_sent_dropped_and_queued():
     def make(s):
-        return VifCounters(s, s, MeterCounters(10 * MBIT * s, 0), shaper=queue(10, 5, 12_500 * s, s))
+        return metered(s, 10, shaper=queue(10, 5, 12_500 * s, s))
 
     seen = last(make, rate_kbps=10e3)
     assert seen.offered_kbps[0] == pytest.approx(15.1e3, rel=1e-3)
@@ -52,7 +56,7 @@ def test_behind_a_shaper_offered_is_sent_dropped_and_queued():
 
 
 def test_what_nothing_holds_back_wants_a_little_more_than_it_offers():
-    seen = last(lambda s: VifCounters(s, s, MeterCounters(4 * MBIT * s, 0), shaper=queue(4, second=s)), rate_kbps=10e3)
+    seen = last(lambda s: metered(s, 4, shaper=queue(4, second=s)), rate_kbps=10e3)
     assert not seen.limited[0]
     assert seen.demand_kbps[0] == pytest.approx(4.4e3)
 
@@ -60,9 +64,9 @@ def test_what_nothing_holds_back_wants_a_little_more_than_it_offers():
 @pytest.mark.parametrize(
     "sample",
     [
-        lambda s: VifCounters(s, s, MeterCounters(int(9.6 * MBIT * s), 0), shaper=queue(9.6, second=s)),  # at its rate
-        lambda s: VifCounters(s, s, MeterCounters(8 * MBIT * s, 0), shaper=queue(8, 0, 30_000, s)),  # a standing queue
-        lambda s: VifCounters(s, s, MeterCounters(8 * MBIT * s, 0), shaper=queue(8, 0.01, 0, s)),  # losses
+        lambda s: metered(s, 9.6, shaper=queue(9.6, second=s)),  # at its rate
+        lambda s: metered(s, 8, shaper=queue(8, 0, 30_000, s)),  # a standing queue
+        lambda s: metered(s, 8, shaper=queue(8, 0.01, 0, s)),  # losses
         lambda s: VifCounters(
             s, s, MeterCounters(5 * MBIT * s, 0), shaper=queue(5, second=s), uplink=queue(5, 0.1, 0, s)
         ),
@@ -86,7 +90,7 @@ def test_tcp_between_two_losses_still_counts_as_held_back_but_one_that_stops_doe
 
 def test_drops_at_the_uplink_do_not_pass_and_what_does_not_cross_it_is_local():
     def make(s):
-        return VifCounters(s, s, MeterCounters(20 * MBIT * s, 0), shaper=queue(20, second=s), uplink=queue(6, 4, 0, s))
+        return metered(s, 20, shaper=queue(20, second=s), uplink=queue(6, 4, 0, s))
 
     seen = last(make, seconds=4, rate_kbps=50e3, linked=True)
     assert seen.passed_kbps[0] == pytest.approx(16e3, rel=1e-3)
@@ -105,9 +109,7 @@ def test_one_tick_of_local_traffic_is_the_skew_of_two_clocks():
 
 
 def test_what_policy_denies_is_offered_but_wants_no_bandwidth():
-    seen = last(
-        lambda s: VifCounters(s, s, MeterCounters(MBIT * s, 0), shaper=queue(50, 50, 50_000, s)), rate_kbps=50e3
-    )
+    seen = last(lambda s: metered(s, 1, shaper=queue(50, 50, 50_000, s)), rate_kbps=50e3)
     assert seen.offered_kbps[0] == pytest.approx(100e3, rel=1e-2)
     assert not seen.limited[0]
     assert seen.demand_kbps[0] < 3e3
@@ -116,7 +118,7 @@ def test_what_policy_denies_is_offered_but_wants_no_bandwidth():
 def test_without_statistics_it_wants_its_guarantee_never_nothing():
     assert last(lambda s: None, guarantee=5e3).demand_kbps[0] == 5e3
     assert last(lambda s: None).demand_kbps[0] == Settings().unknown_kbps
-    lost = last(lambda s: VifCounters(s, s, MeterCounters(9 * MBIT * s, MBIT * s)) if s < 3 else None, 9, guarantee=5e3)
+    lost = last(lambda s: metered(s, 9, 1) if s < 3 else None, 9, guarantee=5e3)
     assert lost.demand_kbps[0] == 5e3 and np.isnan(lost.offered_kbps[0]) and not lost.limited[0]
 
 

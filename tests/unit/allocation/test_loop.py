@@ -29,7 +29,7 @@ def test_no_vif_is_no_trouble():
 
 
 def test_guarantees_that_no_longer_fit_are_shrunk_and_said():
-    state, when = initial(network(capacity=20e3)), 0.0
+    state = initial(network(capacity=20e3))
     for when in (0.0, 1.0):
         samples = {
             key: VifCounters(when, when, MeterCounters(int(50 * MBIT * when), int(MBIT * when))) for key in (1, 2)

@@ -43,6 +43,8 @@ ALIASES = "YAML anchors (&) and aliases (*) are not offered. Write the value out
         ("a" * (source.MAX_BYTES + 1), "f:1:1: document: ", "larger than 4 MiB. Split it into several files."),
         ("weir: 1\nx\x00", "f:2:2: document: ", "character U+0000 cannot stand in a policy. Remove it."),
         ("weir: '\ud800'", "f:1:8: document: ", "character U+D800 cannot stand in a policy. Remove it."),
+        ("weir: 1 #\u2028policies: {}", "f:1:10: document: ", "character U+2028 cannot stand in a policy. Remove it."),
+        ("weir: 1 #\rpolicies: {}", "f:1:10: document: ", "character U+000D cannot stand in a policy. Remove it."),
         ("a" * 1_000_000 + ": 1", "f:1:1000001: document: ", "indent keys of one mapping alike."),
         ("weir: " + "1" * 1_000_000, "f:1:7: weir: ", "111111111111' is not understood here. Write 1."),
         ("weir: 1\npolicies:\n\tred: {}", "f:3:1: document: ", "and quote a text that begins with %, @ or `."),
@@ -56,7 +58,7 @@ ALIASES = "YAML anchors (&) and aliases (*) are not offered. Write the value out
         ("weir: '1", "f:1:9: document: ", "found unexpected end of stream. Close the quotation mark."),
         ('weir: "\\UFFFFFFFF"', "f:1:10: document: ", "texts with special characters in quotes."),
     ],
-    ids=range(23),
+    ids=range(25),
 )
 def test_one_clear_error(text, start, end):
     (line,) = errors_of(text)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from policies.errors import PolicyErrors
 from policies.model import Action, Bandwidth, Direction, PolicySet, Position, SegmentType, ServiceMatch
 from policies.parser import parse
 
@@ -118,6 +119,13 @@ def test_rules(policies):
 )
 def test_services(service, match):
     assert rule_with(service).services == (match,)
+
+
+def test_columns_count_characters():
+    text = "weir: 1\npolicies: {p: {rules: [\n  # é😀\n  deny: {from: 'é😀', to: 'x'}]}}"
+    with pytest.raises(PolicyErrors) as raised:
+        parse({"é": text})
+    assert [error.position.column for error in raised.value.errors] == [16, 26]
 
 
 def test_any_among_endpoints_is_any():
