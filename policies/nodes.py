@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 
 from policies import units
 from policies.errors import BadValue, Place
-from policies.grammar import BANDWIDTH, NODE, UNMATCHED
+from policies.grammar import BANDWIDTH, NAME, NODE, UNMATCHED
 from policies.model import Action, Bandwidth, Direction, Node
 from policies.reader import Reader
 from policies.rules import NodeRules
 from policies.services import Services
 from policies.source import Entry, Fields, Tree
 from policies.units import rate_text
-from policies.wording import quoted
+from policies.wording import clipped, quoted
 
 _WEIGHT = re.compile(r"[0-9]{1,7}(\.[0-9]{1,3})?")
 _HEAVIEST = 1_000_000
@@ -43,7 +43,7 @@ def read_nodes(reader: Reader, entries: Iterable[Entry], services: Services) -> 
     """The `policies` of all files; `entries` are the nodes below the root."""
     tree = _TreeReader(reader, services)
     for entry in entries:
-        tree.node(entry, entry.key, _Above())
+        tree.node(entry, _step(entry), _Above())
     return tree.written
 
 
@@ -67,7 +67,7 @@ class _TreeReader:
             path=path,
             at=entry.key_place.at,
             parent=above.path,
-            children=tuple(f"{path}/{child.key}" for child in children),
+            children=tuple(f"{path}/{_step(child)}" for child in children),
             egress=bandwidth[Direction.EGRESS],
             ingress=bandwidth[Direction.INGRESS],
             unmatched=Action(word) if word else above.unmatched,
@@ -75,12 +75,12 @@ class _TreeReader:
         )
         self.written.nodes[path] = node
         for child in children:
-            self.node(child, f"{path}/{child.key}", _Above(path, node.unmatched, bandwidth))
+            self.node(child, f"{path}/{_step(child)}", _Above(path, node.unmatched, bandwidth))
 
     def _children(self, tree: Tree) -> list[Entry]:
         if isinstance(tree, Fields) and not tree.entries:
             self._reader.problems.add(tree.place, "there are no children in it", "Remove the key, or add a child")
-        return self._reader.named(self._reader.mapping(tree), "policy")
+        return list(self._reader.named(self._reader.mapping(tree), "policy"))
 
     def _bandwidth(self, tree: Tree | None, of: tuple[str, Direction], above: _Above) -> Bandwidth:
         """A node's numbers in one direction; only the burst is inherited."""
@@ -102,6 +102,11 @@ class _TreeReader:
             problem = f"{rate_text(own.guarantee_kbps)} is more than the limit {rate_text(own.limit_kbps)}"
             self._reader.problems.add(fields["guarantee"].place, problem, "Raise the limit or lower the guarantee")
         return own
+
+
+def _step(entry: Entry) -> str:
+    """A name's part of a path. A wrong name is read on for errors below it, and must not look like another's path."""
+    return entry.key if NAME.fullmatch(entry.key) else f"?{clipped(entry.key).replace('/', '?')}"
 
 
 def _limit(text: str) -> int:

@@ -63,15 +63,12 @@ class Reader:
             remedy = f"Valid here: {', '.join(keys.built)}"
         self.problems.add(place, f"unknown key {quoted(entry.key)}", remedy)
 
-    def named(self, entries: Iterable[Entry], what: str) -> list[Entry]:
-        """The entries whose key may be a name; `what` is what they name, such as "segment"."""
-        good = []
+    def named(self, entries: Iterable[Entry], what: str) -> Iterable[Entry]:
+        """All the entries, whose keys must be names; `what` is what they name, such as "segment"."""
         for entry in entries:
-            if NAME.fullmatch(entry.key):
-                good.append(entry)
-            else:
+            if not NAME.fullmatch(entry.key):
                 self.problems.add(entry.key_place, f"{quoted(entry.key)} cannot be the name of a {what}", NAME_REMEDY)
-        return good
+            yield entry
 
     def items(self, tree: Tree) -> tuple[Tree, ...]:
         """The items of a list that must have some."""

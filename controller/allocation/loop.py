@@ -59,9 +59,11 @@ def initial(network: Network, settings: Settings | None = None) -> LoopState:
 def with_network(state: LoopState, network: Network) -> LoopState:
     """The same state under other trees or capacities: VIFs and nodes that stay keep what is known of them."""
     keys = network.keys
+    present = set(keys.tolist())
     return replace(
         state,
         network=network,
+        enforced={target: setting for target, setting in state.enforced.items() if target[1] in present},
         counters=counting.carried(state.counters, keys),
         egress=replace(state.egress, memory=estimator.carried(state.egress.memory, keys)),
         ingress=replace(state.ingress, memory=estimator.carried(state.ingress.memory, keys)),
@@ -143,10 +145,9 @@ def _bounds(state: LoopState, direction: Direction, order: IntArray) -> Bounds:
     guarantee[order] = tree.guarantee_kbps[tree.leaves]
     rate[order] = tree.limit_kbps[tree.leaves]
     linked[order] = tree.link[tree.leaves] >= 0
-    for position, key in enumerate(state.counters.keys.tolist()):
-        setting = state.enforced.get((direction, key))
-        if setting is not None and setting.rate_kbps is not None:
-            rate[position] = min(rate[position], setting.rate_kbps)
+    held = {key: own.rate_kbps for (way, key), own in state.enforced.items() if way == direction and own.rate_kbps}
+    positions = np.searchsorted(state.counters.keys, np.array(list(held), dtype=np.int64))
+    rate[positions] = np.minimum(rate[positions], np.array(list(held.values()), dtype=np.float64))
     return Bounds(guarantee, rate, linked)
 
 

@@ -40,7 +40,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def fields(body: Mapping[str, Any], indent: str = "") -> None:
     """A document for people: one field a line, what is nested below its name."""
     for name, value in body.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             print(f"{indent}{name}:")
             fields(value, indent + "  ")
         else:
@@ -48,7 +48,7 @@ def fields(body: Mapping[str, Any], indent: str = "") -> None:
 
 
 def _words(value: Any) -> str:
-    if value is None:
+    if value is None or value == {}:
         return "-"
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_words, value)) or "-"

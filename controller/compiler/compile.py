@@ -17,7 +17,7 @@ def compile_bridge(bridge: Bridge) -> SwitchState:
     """Flow entries and meters of the bridge.
 
     Raises Contradiction, for instance when two segments are one VLAN of one uplink or two VIFs have one MAC in a
-    segment; TooManyRules; KeyError when a VIF's segment, node or a rule has no number.
+    segment; TooManyRules; SegmentTooLarge; KeyError when a VIF's segment, node or a rule has no number.
     """
     flows: dict[FlowKey, FlowBody] = {}
     for part in _PARTS:

@@ -14,11 +14,17 @@ from controller.dataplane.pipeline import EGRESS_METER, FORWARD, INGRESS_CONNTRA
 from controller.dataplane.protocols import MULTICAST, VLAN_PRESENT
 from controller.dataplane.registers import FLOOD_CHUNK, SEGMENT, TARGET_NODE, TARGET_VIF
 
+MOST_IN_SEGMENT = 2000  # two of the 4096 resubmits that Open vSwitch makes for a packet, for each VIF that gets a copy
 CHUNK_VIFS = 256  # receivers in one flood entry: 12 kB of the 64 kB that an OpenFlow message holds
 _OUTSIDE = 0
 
 
+class SegmentTooLarge(ValueError):
+    """More VIFs of one segment on one bridge than the switch can copy a broadcast to."""
+
+
 def flows(bridge: Bridge) -> Iterator[Flow]:
+    """Raises SegmentTooLarge."""
     members: dict[str, list[BridgeVif]] = defaultdict(list)
     for vif in bridge.vifs:
         members[vif.segment].append(vif)
@@ -26,6 +32,9 @@ def flows(bridge: Bridge) -> Iterator[Flow]:
         yield _output(vif)
         yield _unicast(vif, bridge)
     for name, segment in bridge.used_segments().items():
+        if len(members[name]) > MOST_IN_SEGMENT:
+            found = f"{name}: {len(members[name])} VIFs on one bridge, of which a broadcast reaches {MOST_IN_SEGMENT}"
+            raise SegmentTooLarge(f"{found}. Put some on another host or into another segment.")
         yield from _flood(segment, members[name], bridge)
         if segment.uplink_ofport is not None:
             yield from _outside(segment, segment.uplink_ofport)

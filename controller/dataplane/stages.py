@@ -1,8 +1,8 @@
 """The order in which a switch is changed, so that no entry ever lacks its meter and no packet meets half a change.
 
 First the meters that are new or changed, then all flow entries as one bundle, then the meters that nothing uses any
-more: Open vSwitch refuses an entry whose meter is missing, and deletes every entry whose meter is deleted. A meter whose
-body is the same is not touched: writing it again would refill its bucket and zero its counters.
+more: Open vSwitch refuses an entry whose meter is missing, and deletes every entry whose meter is deleted. A meter
+whose body is the same is not touched: writing it again would refill its bucket and zero its counters.
 """
 
 from __future__ import annotations

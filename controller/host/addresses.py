@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from socket import AF_INET, AF_INET6
 from typing import Any
+
+from pyroute2.netlink.exceptions import NetlinkError
 
 from controller.host import sysctl
 from controller.host.errors import HostError
@@ -40,12 +43,13 @@ def ensure(socket: Any, link: Link, texts: Iterable[str]) -> None:
     wanted = {ip_interface(text) for text in texts}
     if any(address.version == 6 for address in wanted) and sysctl.read(f"ipv6/conf/{link.name}/disable_ipv6") is None:
         raise HostError("the instance's kernel has no IPv6", "Give the VIF IPv4 addresses only (--ip)")
-    if wanted:
-        for address, permanent in _present(socket, link).items():
-            if permanent and address not in wanted:
-                socket.addr("del", index=link.index, **_fields(address))
-    # Read again: with the first IPv4 address of a subnet the kernel removes the others of that subnet.
-    for address in sorted(wanted - _present(socket, link).keys(), key=str):
+    present = _present(socket, link)
+    surplus = [address for address, permanent in present.items() if permanent and address not in wanted]
+    if wanted and surplus:
+        for address in surplus:
+            _delete(socket, link, address)
+        present = _present(socket, link)  # with the first IPv4 address of a subnet the kernel removes the others
+    for address in sorted(wanted - present.keys(), key=str):
         socket.addr("add", index=link.index, **_fields(address), **_flags(address))
 
 
@@ -59,10 +63,18 @@ def _present(socket: Any, link: Link) -> dict[Address, bool]:
         text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
         address = ip_interface(f"{text}/{message['prefixlen']}")
         if flags & (_TENTATIVE | _DADFAILED):
-            socket.addr("del", index=link.index, **_fields(address))
+            _delete(socket, link, address)
         else:
             found[address] = bool(flags & _PERMANENT)
     return found
+
+
+def _delete(socket: Any, link: Link, address: Address) -> None:
+    try:
+        socket.addr("del", index=link.index, **_fields(address))
+    except NetlinkError as fault:
+        if fault.code != errno.EADDRNOTAVAIL:  # gone already, with another one of its subnet
+            raise
 
 
 def _fields(address: Address) -> dict[str, object]:

@@ -14,6 +14,7 @@ from types import FrameType
 
 from controller.host import trees, veths
 from controller.host.converge import Convergence, Report
+from controller.host.errors import HostError
 from controller.host.settings import AgentConfig
 from controller.stream.client import StreamClient
 from controller.stream.messages import HostSample
@@ -86,7 +87,7 @@ class Agent:
             self._pass_due_s = now_s + PASS_S
             self._pass(now_s)
         if now_s >= self._sample_due_s:
-            self._sample_due_s = max(now_s, self._sample_due_s + self._config.interval_s)
+            self._sample_due_s = max(self._sample_due_s, now_s - self._config.interval_s) + self._config.interval_s
             self._sample()
 
     def wait(self, stop: int) -> None:
@@ -107,27 +108,29 @@ class Agent:
         if not self._db.has_data or not self._switch.has_data:
             self._tell("waiting for the Weir DB" if not self._db.has_data else "waiting for Open vSwitch's database")
             return
-        snapshot = self._db.snapshot()
-        try:
-            if self._switch.connected:
-                rates = self._stream.rates(now_s, RATES_OUTLIVE_CONTROLLER_S)
-                self._report(self._convergence.converge(snapshot, rates, now_s))
-            else:
-                self._report(self._without_switch(snapshot))
-        except DatabaseError as fault:
-            self._tell(str(fault))
-        except Exception:  # the host keeps working as it is, and the next pass may succeed
-            log.exception("a pass failed")
-
-    def _report(self, report: Report) -> None:
+        report = self._outcome(self._db.snapshot(), now_s)
+        self._tell(report.chassis.agent_error or "in order")
         if self._db.connected:
-            self._db.report_chassis(report.chassis, report.vifs)
-            self._tell(report.chassis.agent_error or "in order")
+            try:
+                self._db.report_chassis(report.chassis, report.vifs)
+            except DatabaseError as fault:
+                self._tell(f"not reported: {fault}")
 
-    def _without_switch(self, snapshot: Snapshot) -> Report:
+    def _outcome(self, snapshot: Snapshot, now_s: float) -> Report:
         before = snapshot.chassis.get(self._config.chassis, Chassis(self._config.chassis, self._config.bridge))
-        fault = f"{self._switch.remote} does not answer. See whether Open vSwitch's ovsdb-server runs."
-        return Report(replace(before, agent_error=fault), {})
+        if not self._switch.connected:
+            error = f"{self._switch.remote} does not answer. See whether Open vSwitch's ovsdb-server runs."
+            return Report(replace(before, agent_error=error), {})
+        try:
+            rates = self._stream.rates(now_s, RATES_OUTLIVE_CONTROLLER_S)
+            return self._convergence.converge(snapshot, rates, now_s)
+        except HostError as fault:
+            error = str(fault)
+        except Exception as fault:  # the host keeps working as it is, and the next pass may succeed
+            error = f"{type(fault).__name__}: {fault}. This is a fault of Weir; see the agent's log."
+            if error != self._told:
+                log.exception("a pass failed")
+        return Report(replace(before, agent_error=error), {})
 
     def _sample(self) -> None:
         if self._stream.descriptor is not None and not self._stream.has_unsent:

@@ -11,7 +11,6 @@ from typing import Generic, TypeVar
 from controller.host.errors import HostError
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
-AUDIT_S = 5.0  # reality is read again after this time or up to half of it earlier, though nothing was asked for
 
 log = logging.getLogger("weir.agent")
 Wanted = TypeVar("Wanted")
@@ -26,10 +25,13 @@ class _Attempt(Generic[Wanted]):
 
 
 class Attempts(Generic[Wanted]):
-    """One kind of thing, by key. A failure stays with its key: it is kept in words and others go on."""
+    """One kind of thing, by key. A failure stays with its key: it is kept in words and others go on.
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+    audit_s: reality is read again after this time, or up to half of it earlier, though nothing was asked for.
+    """
+
+    def __init__(self, what: str, audit_s: float) -> None:
+        self._what, self._audit_s = what, audit_s
         self._made: dict[str, _Attempt[Wanted]] = {}
 
     def attempt(self, key: str, wanted: Wanted, action: Callable[[], object], now_s: float) -> str | None:
@@ -40,7 +42,9 @@ class Attempts(Generic[Wanted]):
         failures = last.failures + 1 if last is not None and last.wanted == wanted else 1
         error = self._run(key, action, last.error if last else None)
         pause_s = (
-            _audit_pause_s(key) if error is None else min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(failures, 10) / 2)
+            self._audit_pause_s(key)
+            if error is None
+            else min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(failures, 10) / 2)
         )
         self._made[key] = _Attempt(wanted, now_s + pause_s, 0 if error is None else failures, error)
         return error
@@ -51,6 +55,10 @@ class Attempts(Generic[Wanted]):
         for key in gone:
             del self._made[key]
         return gone
+
+    def _audit_pause_s(self, key: str) -> float:
+        """Another one for each key, so that the audits of many do not fall on one moment."""
+        return self._audit_s * (1 - zlib.crc32(key.encode()) / 2**33)
 
     def _run(self, key: str, action: Callable[[], object], last_error: str | None) -> str | None:
         try:
@@ -67,8 +75,3 @@ class Attempts(Generic[Wanted]):
         if error != last_error:
             log.warning("%s %s: %s", self._what, key, error)
         return error
-
-
-def _audit_pause_s(key: str) -> float:
-    """Another one for each key, so that the audits of many do not fall on one moment."""
-    return AUDIT_S * (1 - zlib.crc32(key.encode()) / 2**33)

@@ -25,6 +25,7 @@ class Binder:
         self._system = system
         self._chassis = chassis
         self._started: dict[tuple[str, int], int] = {}  # (VIF name, pid) -> start time in ticks
+        self._known: dict[str, namespace.Identity | None] = {}  # VIF name -> the namespace that was made for it
 
     def place(self, vif: VirtualInterface) -> Path:
         """The namespace of the VIF, made when its binding is empty. Raises HostError when there is none."""
@@ -63,6 +64,7 @@ class Binder:
         namespace.remove(self.made_name(vif_name))
 
     def forget(self, vif_name: str) -> None:
+        self._known.pop(vif_name, None)
         self._started = {key: start for key, start in self._started.items() if key[0] != vif_name}
 
     def _path(self, vif: VirtualInterface) -> Path:
@@ -73,14 +75,19 @@ class Binder:
         return namespace.named(self.made_name(vif.name))
 
     def _ensure_made(self, vif: VirtualInterface, path: Path) -> None:
-        mark = Mark(self._system, self._chassis, vif.name)
-        if namespace.identity(path) is None:
+        mark, found = Mark(self._system, self._chassis, vif.name), namespace.identity(path)
+        if found is None:
             namespace.create(path.name, lambda: links.mark_loopback(mark))
+            self._known[vif.name] = namespace.identity(path)
+        elif found == self._known.get(vif.name):
+            return
         elif links.loopback_mark(path) != mark:
             raise HostError(
                 f"network namespace {path.name} exists and was not made for this VIF",
                 f"Remove it (ip netns delete {path.name}), or bind the VIF to it with --netns {path.name}",
             )
+        else:
+            self._known[vif.name] = found
 
     def _check_process(self, vif: VirtualInterface) -> None:
         pid = _pid_of(vif.binding["pid"])

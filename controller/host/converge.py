@@ -27,6 +27,7 @@ from ovsdb.rows import Chassis, Snapshot, VifStatus, VirtualInterface
 from ovsdb.session import DatabaseError
 from ovsdb.switch import BridgeConfig, PortConfig, PortStatus
 
+UPLINK_AUDIT_S = 5.0
 DEFAULT_SEND_BUFFER_BYTES = 212_992  # Linux's net.core.wmem_default, where the agent's namespace does not show it
 
 
@@ -44,18 +45,19 @@ class Convergence:
     def __init__(self, config: AgentConfig, switch: OpenVSwitch) -> None:
         self._config, self._switch = config, switch
         self._veths, self._trees = Veths(config), Trees()
-        self._uplinks: Attempts[str] = Attempts("uplink")
+        self._uplinks: Attempts[str] = Attempts("uplink", UPLINK_AUDIT_S)
         self._policy = desired.PolicyInForce()
         self._reporter = Reporter(config.chassis)
         self._bridge_wanted: tuple[BridgeConfig, float] | None = None  # and since when
         self._bridge_in_force: BridgeConfig | None = None
+        self._ports_seen: tuple[int, Mapping[str, PortStatus]] = (-1, {})
         self._held_open: set[str] = set()  # devices that vswitchd has, or may still have open
         self._queue_faults = Faults()
         self._with_trees: frozenset[str] = frozenset()
         self._swept_for: frozenset[str] | None = None
 
     def converge(self, snapshot: Snapshot, rates: Rates, now_s: float) -> Report:
-        """Raises nothing but faults of ours: what does not work is in the report."""
+        """What does not work is in the report. Raises HostError when the agent's own namespace cannot be read."""
         self._policy = desired.read_policy(snapshot, self._policy)
         faults = [self._policy.fault] if self._policy.fault else []
         faults += self._check_uplinks(now_s)
@@ -63,12 +65,12 @@ class Convergence:
         bridge_fault = self._converge_bridge(vifs, now_s)
         in_force = bridge_fault is None and self._bridge_in_force is not None
         if in_force:
-            self._held_open = set(self._switch.ports(self._config.bridge))
+            self._held_open = set(self._ports())
             faults += self._converge_queues(vifs, snapshot, now_s)
             faults += self._sweep(snapshot, now_s)
         elif bridge_fault:
             faults.append(bridge_fault)
-        ports = self._switch.ports(self._config.bridge)
+        ports = self._ports()
         statuses = self._reporter.statuses(vifs, ports, self._queue_faults.vifs, now_s)
         done = in_force and settled(vifs, statuses)
         return Report(self._chassis(snapshot, ports, faults, done), statuses)
@@ -76,13 +78,19 @@ class Convergence:
     def sample(self) -> dict[int, VifSample]:
         return self._trees.sample()
 
+    def _ports(self) -> Mapping[str, PortStatus]:
+        """The ports of the bridge as the database has them now."""
+        if self._ports_seen[0] != self._switch.generation:
+            self._ports_seen = self._switch.generation, self._switch.ports(self._config.bridge)
+        return self._ports_seen[1]
+
     def _vifs(self, snapshot: Snapshot, rates: Rates, now_s: float) -> dict[str, VifInPass]:
         """Every VIF that concerns this host, with its own end made and its port found."""
         own = desired.own_veths(snapshot, self._config.chassis)
-        self._held_open |= self._switch.ports(self._config.bridge).keys()
+        self._held_open |= self._ports().keys()
         link_faults = self._veths.converge(own, self._held_open, now_s)
         found = {vif.name: self._veth(vif, link_faults[vif.name]) for vif in own}
-        ports = self._switch.ports(self._config.bridge)
+        ports = self._ports()
         for vif in snapshot.interfaces.values():
             if port_kind.concerns(vif, self._config.chassis):
                 found[vif.name] = self._adopted(vif, ports, snapshot)
@@ -172,7 +180,7 @@ class Convergence:
         try:
             self._veths.sweep(desired.own_veths(snapshot, self._config.chassis), now_s)
             if self._swept_for != self._with_trees:
-                devices = {*self._switch.ports(self._config.bridge), *self._config.uplinks.values()}
+                devices = {*self._ports(), *self._config.uplinks.values()}
                 trees.remove_own(devices - self._with_trees)
                 self._swept_for = self._with_trees
         except HostError as fault:

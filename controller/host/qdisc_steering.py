@@ -9,7 +9,6 @@ keeps beside the frame does not move the MAC.
 from __future__ import annotations
 
 import struct
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -147,4 +146,5 @@ def _info(protocol: int) -> int:
 
 def _swapped(protocol: int) -> int:
     """Between the order of this machine and that of the network."""
-    return int.from_bytes(protocol.to_bytes(2, "big"), sys.byteorder)
+    (swapped,) = struct.unpack("=H", struct.pack(">H", protocol))
+    return int(swapped)

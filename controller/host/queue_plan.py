@@ -35,9 +35,10 @@ MOST_VIF = INNER_MINORS - 1
 MOST_NODE = DEFAULT_MINOR - INNER_MINORS - 1
 DEFAULT_PRIORITY = 7  # borrows only what nobody else wants
 
+LEAST_KBPS = 1  # no rate may be 0
 MOST_TOKEN_KBPS = 128  # rate of a class without a guarantee, see `token_kbps`
-TOKEN_SHARE = 2000
-TOKENS_SHARE = 25
+TOKEN_SHARE = 2000  # one part in so many of the level's width, and
+TOKENS_SHARE = 25  # one part in so many for all siblings together
 PASS_KBPS = 1_000_000_000  # never in the way
 DEFAULT_SHARE = 100  # frames that no filter names are guaranteed one part in so many of the capacity
 BURST_US = 2000  # depth of a bucket: two milliseconds at its rate,
@@ -65,8 +66,8 @@ def uplink_plan(
     Raises QueuePlanError when a number is missing or too large for a class id.
     """
     tree = _Tree(macs, node_numbers, leaf_bytes)
-    width_kbps = capacity_kbps if root.limit_kbps is None else min(capacity_kbps, root.limit_kbps)
-    unnamed_kbps = max(1, width_kbps // DEFAULT_SHARE)
+    width_kbps = max(LEAST_KBPS, capacity_kbps if root.limit_kbps is None else min(capacity_kbps, root.limit_kbps))
+    unnamed_kbps = max(LEAST_KBPS, width_kbps // DEFAULT_SHARE)
     tree.open_level(ROOT, ROOT_MAJOR << 16, width_kbps)
     tree.add_default(ROOT_MAJOR << 16, unnamed_kbps, leaf_bytes)
     children = _children(root)
@@ -81,6 +82,7 @@ def ingress_plan(limit_kbps: int | None, leaf_bytes: int) -> QueuePlan | None:
     """What reaches one VIF, held to its limit on the VIF's port. None: no limit, no tree."""
     if limit_kbps is None:
         return None
+    limit_kbps = max(LEAST_KBPS, limit_kbps)
     handle = ROOT_MAJOR << 16
     body = ClassPlan(handle, limit_kbps, limit_kbps, burst_us(limit_kbps), burst_us(limit_kbps), FRAME_BYTES)
     place = handle | DEFAULT_MINOR
@@ -96,6 +98,7 @@ def shaper_plan(limit_kbps: int | None, queue_bytes: int, burst_bytes: int | Non
     """
     if limit_kbps is None:
         return None
+    limit_kbps = max(LEAST_KBPS, limit_kbps)
     wanted_bytes = min(
         _size_bytes(SHAPER_QUEUE_US, limit_kbps), max(MOST_SHAPER_BYTES, _size_bytes(MOST_SHAPER_US, limit_kbps))
     )
@@ -148,7 +151,9 @@ class _Tree:
             rate_kbps = max(least_kbps, int(child.guarantee_kbps * kept))
             self.classes[place] = _class_of(child, handle | TRUNK_MINOR, rate_kbps, quantum_bytes)
             if isinstance(child, Branch):
-                below = self._nest(place, child, min(width_kbps, child.limit_kbps or width_kbps))
+                below = self._nest(
+                    place, child, min(width_kbps, PASS_KBPS if child.limit_kbps is None else child.limit_kbps)
+                )
             else:
                 self.qdiscs[place] = BfifoPlan(self.leaf_bytes)
                 below = (child.member.number,)
@@ -159,7 +164,7 @@ class _Tree:
     def _nest(self, place: int, branch: Branch, width_kbps: int) -> tuple[int, ...]:
         handle = (place & 0xFFFF) - INNER_MINORS << 16
         self.open_level(place, handle, PASS_KBPS)
-        self.add_default(handle, 1, LEAST_FRAMES * FRAME_BYTES)
+        self.add_default(handle, LEAST_KBPS, LEAST_FRAMES * FRAME_BYTES)
         return self.add_children(handle, branch, width_kbps)
 
     def _inner_minor(self, branch: Branch) -> int:
@@ -196,7 +201,7 @@ def _children(branch: Branch) -> list[Branch | Leaf]:
 
 
 def _class_of(child: Branch | Leaf, trunk: int, rate_kbps: int, quantum_bytes: int) -> ClassPlan:
-    ceil_kbps = PASS_KBPS if child.limit_kbps is None else child.limit_kbps
+    ceil_kbps = PASS_KBPS if child.limit_kbps is None else max(LEAST_KBPS, child.limit_kbps)
     rate_kbps = min(rate_kbps, ceil_kbps)
     return ClassPlan(
         trunk, rate_kbps, ceil_kbps, burst_us(rate_kbps), max(burst_us(ceil_kbps), _own_burst_us(child)), quantum_bytes
@@ -205,7 +210,7 @@ def _class_of(child: Branch | Leaf, trunk: int, rate_kbps: int, quantum_bytes: i
 
 def _own_burst_us(child: Branch | Leaf) -> int:
     """What the policy lets a VIF send at once, as time at its limit; 0 where it does not say."""
-    if isinstance(child, Branch) or child.limit_kbps is None:
+    if isinstance(child, Branch) or not child.limit_kbps:
         return 0
     if child.burst_s is not None:
         return min(MOST_BURST_US, round(child.burst_s * 1_000_000))
@@ -220,7 +225,7 @@ def token_kbps(width_kbps: int, siblings: int) -> int:
     two, so that another sibling seldom changes it.
     """
     bound_kbps = min(MOST_TOKEN_KBPS, width_kbps // TOKEN_SHARE, width_kbps // TOKENS_SHARE // max(1, siblings))
-    return 1 << max(1, bound_kbps).bit_length() - 1
+    return 1 << max(LEAST_KBPS, bound_kbps).bit_length() - 1
 
 
 def quanta(weights: Iterable[float]) -> list[int]:

@@ -16,6 +16,7 @@ from controller.host.queue_plan import ROOT_MAJOR
 from controller.host.queue_tree import ROOT, QueuePlan
 from controller.stream.messages import QueueSample, VifSample
 
+AUDIT_S = 5.0
 Key = TypeVar("Key", str, int)
 log = logging.getLogger("weir.agent")
 
@@ -48,7 +49,7 @@ class Faults:
 
 class Trees:
     def __init__(self) -> None:
-        self._attempts: Attempts[Wish] = Attempts("queues of")
+        self._attempts: Attempts[Wish] = Attempts("queues of", AUDIT_S)
         self._wishes = Wishes()
 
     def converge(self, wishes: Wishes, now_s: float) -> Faults:

@@ -16,6 +16,7 @@ from controller.host.links import GROUP, Link
 from controller.host.settings import AgentConfig
 from ovsdb.rows import VirtualInterface
 
+AUDIT_S = 10.0
 SWEEP_S = 30.0  # what an agent before this one left is looked for this often; what this one made goes at once
 
 log = logging.getLogger("weir.agent")
@@ -25,9 +26,9 @@ class Veths:
     def __init__(self, config: AgentConfig) -> None:
         self._config = config
         self._binder = Binder(config.system, config.chassis)
-        self._attempts: Attempts[object] = Attempts("VIF")
+        self._attempts: Attempts[object] = Attempts("VIF", AUDIT_S)
         self._places: dict[str, Path] = {}
-        self._swept_for: frozenset[str] | None = None
+        self._swept_for: object = None
         self._swept_s = 0.0
 
     def converge(
@@ -57,17 +58,18 @@ class Veths:
 
         To be called when their ports are off the bridge. Raises HostError.
         """
-        with_namespace = frozenset(vif.name for vif in wanted if not vif.binding)
-        for name in self._attempts.keep([vif.name for vif in wanted]):
+        names = {veth.host_end(vif.number): vif.name for vif in wanted}
+        with_namespace = {vif.name for vif in wanted if not vif.binding}
+        if self._swept_for == (names, with_namespace) and now_s - self._swept_s < SWEEP_S:
+            return
+        for name in self._attempts.keep(names.values()):
             self._places.pop(name, None)
             self._binder.forget(name)
-        _delete_links(self._config, {veth.host_end(vif.number): vif.name for vif in wanted})
-        if self._swept_for == with_namespace and now_s - self._swept_s < SWEEP_S:
-            return
+        _delete_links(self._config, names)
         for mark in self._binder.made():
             if mark.vif not in with_namespace:
                 self._binder.remove_made(mark.vif)
-        self._swept_for, self._swept_s = with_namespace, now_s
+        self._swept_for, self._swept_s = (names, with_namespace), now_s
 
     def _one(self, vif: VirtualInterface, host_index: int | None, held_open: bool, now_s: float) -> str | None:
         wanted = (

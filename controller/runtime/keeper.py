@@ -16,6 +16,7 @@ from controller.reconcile.reconciler import Reconciler
 from controller.reconcile.target import Target
 from controller.runtime.desired import World, bridge_of
 from controller.runtime.follower import FlowStatus
+from ovsdb.rows import Chassis
 
 AUDIT_S = 5.0  # somebody else's edit is found and mended within this time
 
@@ -36,6 +37,7 @@ class Keeper:
     _event: Event | None = None
     _poked: bool = True
     _state: SwitchState | None = None
+    _in_sync_s: float | None = None  # when the switch was last read and held what it should
 
     def poke(self) -> None:
         self._poked = True
@@ -46,31 +48,36 @@ class Keeper:
         """For ever, in a green thread of its own; killed when the switch disconnects."""
         reconciler = Reconciler(self.target)
         while True:
-            retry_at_s = None
-            try:
-                retry_at_s = self._reconcile(reconciler)
-            except Exception:
-                log.exception("%s: reconciling failed", self.chassis)
+            retry_at_s: float | None = self.clock() + AUDIT_S
+            self._poked = False
+            world = self.world()
+            row = world.snapshot.chassis.get(self.chassis)
+            if row is not None:
+                try:
+                    retry_at_s = self._keep(reconciler, world, row)
+                except (
+                    Exception
+                ) as fault:  # whatever it is, it must be seen where one looks, and the next turn be taken
+                    log.exception("%s: reconciling failed", self.chassis)
+                    self._in_sync_s = None
+                    self.report(self.chassis, FlowStatus(row.flow_cfg, f"reconciling failed: {fault}", connected=True))
             self._rest(retry_at_s)
 
-    def _reconcile(self, reconciler: Reconciler) -> float | None:
-        self._poked = False
-        world = self.world()
-        row = world.snapshot.chassis.get(self.chassis)
-        if row is None:
-            return None
+    def _keep(self, reconciler: Reconciler, world: World, row: Chassis) -> float | None:
+        """One turn. A bridge that is as compiled and was found in sync lately need not be read again."""
         bridge = bridge_of(world, self.chassis, self.enforced_kbps())
-        outcome = reconciler.reconcile(self._compiled(bridge), self.clock())
-        fault = world.fault or (
-            None
-            if outcome.in_sync
-            else "; ".join(map(str, outcome.failures)) or "the switch differs from what was sent"
-        )
-        if outcome.changes:
-            log.info("%s: %s", self.chassis, outcome.changes)
-        flow_cfg = row.agent_cfg if outcome.in_sync else row.flow_cfg
+        now_s, fault, retry_at_s = self.clock(), world.fault, None
+        if bridge != self.bridge or self._in_sync_s is None or now_s - self._in_sync_s >= AUDIT_S:
+            outcome = reconciler.reconcile(self._compiled(bridge), now_s)
+            self._in_sync_s = now_s if outcome.in_sync else None
+            retry_at_s = outcome.retry_at_s
+            if outcome.changes:
+                log.info("%s: %s", self.chassis, outcome.changes)
+            if not outcome.in_sync:
+                fault = fault or "; ".join(map(str, outcome.failures)) or "the switch differs from what was sent"
+        flow_cfg = row.flow_cfg if self._in_sync_s is None else row.agent_cfg
         self.report(self.chassis, FlowStatus(flow_cfg, fault, connected=True))
-        return outcome.retry_at_s
+        return retry_at_s
 
     def _compiled(self, bridge: Bridge) -> SwitchState:
         if bridge != self.bridge or self._state is None:

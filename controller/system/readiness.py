@@ -57,6 +57,12 @@ class Watch:
 
 def await_system(watch: Watch, system: System, directory: StateDir) -> None:
     """Returns when agent and controller have made true what the Weir DB wants. Raises SystemFault, DatabaseError."""
+    wanted = {processes.SUPERVISOR, *(program.name for program in programs.of_system(system, directory))}
+
+    def all_run() -> bool:
+        return wanted <= {name for name, record in ledger.read(directory).items() if record.runs}
+
+    watch.until(all_run, "not all processes have been started", processes.SUPERVISOR)
     socket = directory.weir_db_socket
     watch.until(lambda: accepts(socket), "the Weir DB does not answer", programs.WEIR_DB)
     with WeirDb(f"unix:{socket}") as database:

@@ -243,3 +243,19 @@ def test_a_node_held_by_its_uplink_tree_is_left_to_it() -> None:
     ticks = history(FluidNetwork(inner, vifs, [60e3]), 10)
     assert not any(decisions.changes for decisions, _ in ticks)
     assert [ticks[-1][0].egress[number].allocated_kbps for number in (1, 2)] == pytest.approx([20e3, 20e3], rel=0.02)
+
+
+def test_under_a_nodes_limit_what_passes_counts_even_if_a_link_carries_more_than_its_stated_capacity() -> None:
+    inner = [TreeNode(-1), TreeNode(0, limit_kbps=100e3, name="t")]
+    vifs = {
+        1: FluidVif(TreeNode(1, 0, 90e3, leaf_key=1, link=0), through_link=Constant(70e3)),
+        2: FluidVif(TreeNode(1, 0, 90e3, leaf_key=2), local=Constant(90e3)),
+    }
+    scene = FluidNetwork(inner, vifs, [100e3])
+    state, passed = initial(replace(scene.network(), capacity_kbps=np.array([20e3]))), {}
+    for _ in range(12):
+        passed = scene.run()
+        state, decisions = step(state, scene.samples(), scene.time_s)
+        scene.apply(decisions.changes)
+    assert decisions.egress[1].allocated_kbps <= 20e3
+    assert sum(sum(parts) for parts in passed.values()) <= 100e3 * 1.03

@@ -10,7 +10,6 @@ from policies.model import Direction
 from policies.parser import parse
 from tests.support.policy_documents import documents, text_of
 
-
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # documents, on a busy machine
 
 

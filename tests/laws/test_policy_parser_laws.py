@@ -47,7 +47,7 @@ def test_any_soup_of_tokens_is_policies_or_policy_errors(text):
     tried({"f": f"weir: 1\npolicies:\n  a:\n    egress:\n      limit: {text}\n"})
 
 
-@settings(SLOW, max_examples=80)
+@settings(SLOW, max_examples=200)
 @given(documents(), st.data())
 def test_any_mutation_of_a_document_is_policies_or_policy_errors(document, data):
     text = text_of(document)
@@ -58,7 +58,7 @@ def test_any_mutation_of_a_document_is_policies_or_policy_errors(document, data)
     tried({"f": text})
 
 
-@settings(SLOW, max_examples=30)
+@settings(SLOW, max_examples=60)
 @given(documents())
 def test_a_right_document_is_read_and_described(document):
     policies = parse({"f": text_of(document)})
@@ -71,7 +71,7 @@ def test_a_right_document_is_read_and_described(document):
     )
 
 
-@settings(SLOW, max_examples=30)
+@settings(SLOW, max_examples=60)
 @given(documents(), st.randoms(use_true_random=False))
 def test_the_order_of_files_does_not_count(document, random):
     sections = list(document.items())[1:]
@@ -82,7 +82,7 @@ def test_the_order_of_files_does_not_count(document, random):
     assert set(one.nodes) == set(parse({"whole.yaml": text_of(document)}).nodes)
 
 
-@settings(SLOW, max_examples=30)
+@settings(SLOW, max_examples=60)
 @given(documents())
 def test_rules_hold_mandatory_from_the_root_then_own_then_default_up_to_the_root(document):
     policies = parse({"f": text_of(document)})
@@ -101,7 +101,7 @@ def test_rules_hold_mandatory_from_the_root_then_own_then_default_up_to_the_root
         assert [rule.identity for rule in resolve(policies, leaf.path).rules] == [row[3] for row in expected]
 
 
-@settings(SLOW, max_examples=30)
+@settings(SLOW, max_examples=60)
 @given(documents())
 def test_a_burst_and_unmatched_are_the_nearest_ones_upwards(document):
     policies = parse({"f": text_of(document)})

@@ -98,6 +98,8 @@ def test_a_vif_on_two_paths_burdens_its_link_with_one_part_only():
     tree = tree_of([TreeNode(-1), leaf(0, 1, limit=90e3), leaf(0, 2)])
     local, link = max_min_by_path(tree, np.array([50e3, 0]), np.array([20e3, INF]), np.array([60e3]))
     assert local == pytest.approx([50e3, 0]) and link == pytest.approx([20e3, 40e3])
+    local, link = max_min_by_path(tree, np.array([80e3, 0]), np.array([0, INF]), np.array([60e3]))
+    assert local == pytest.approx([80e3, 0]) and link == pytest.approx([0, 60e3])
 
 
 def test_a_tree_refuses_what_is_none():

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from controller.host.attempts import AUDIT_S, LONGEST_PAUSE_S, Attempts
+from controller.host.attempts import LONGEST_PAUSE_S, Attempts
 from controller.host.errors import HostError
+
+AUDIT_S = 5.0
 
 
 class Action:
@@ -20,7 +22,7 @@ class Action:
 
 
 def test_what_is_fine_is_looked_at_again_only_by_the_audit() -> None:
-    attempts, action = Attempts[str]("thing"), Action()
+    attempts, action = Attempts[str]("thing", AUDIT_S), Action()
     for now_s in (0, 1, AUDIT_S / 2 - 0.1):
         assert attempts.attempt("a", "x", action, now_s) is None
     assert action.runs == 1
@@ -29,14 +31,14 @@ def test_what_is_fine_is_looked_at_again_only_by_the_audit() -> None:
 
 
 def test_what_is_wanted_differently_is_done_at_once() -> None:
-    attempts, action = Attempts[str]("thing"), Action(HostError("no", "Wait"))
+    attempts, action = Attempts[str]("thing", AUDIT_S), Action(HostError("no", "Wait"))
     attempts.attempt("a", "x", action, 0)
     attempts.attempt("a", "y", action, 0)
     assert action.runs == 2
 
 
 def test_a_failure_keeps_its_words_and_is_retried_ever_later() -> None:
-    attempts, action = Attempts[str]("thing"), Action(HostError("no link", "Make one"))
+    attempts, action = Attempts[str]("thing", AUDIT_S), Action(HostError("no link", "Make one"))
     runs_at = []
     for tick in range(1200):
         before = action.runs
@@ -50,14 +52,14 @@ def test_a_failure_keeps_its_words_and_is_retried_ever_later() -> None:
 
 
 def test_an_unexpected_fault_stays_with_its_key() -> None:
-    attempts = Attempts[str]("thing")
+    attempts = Attempts[str]("thing", AUDIT_S)
     error = attempts.attempt("a", "x", Action(ZeroDivisionError("by zero")), 0)
     assert error is not None and "fault of Weir" in error
     assert attempts.attempt("b", "x", Action(), 0) is None
 
 
 def test_what_is_not_kept_starts_anew() -> None:
-    attempts, action = Attempts[str]("thing"), Action()
+    attempts, action = Attempts[str]("thing", AUDIT_S), Action()
     attempts.attempt("a", "x", action, 0)
     attempts.attempt("b", "x", action, 0)
     assert attempts.keep({"b"}) == ["a"]

@@ -41,6 +41,19 @@ def test_a_name_that_an_unreadable_file_may_define_is_not_an_error_too():
     assert [line.split(":")[0] for line in found] == ["b.yaml"]
 
 
+def test_what_has_a_wrong_name_is_read_too():
+    text = (
+        "weir: 1\npolicies: {a/b: {cpu: 1, children: {c: {cpu: 1}}}, a: {children: {b: {children: {c/d: {cpu: 1}}}}}}"
+    )
+    assert [line.split(" ")[1] for line in lines(text)] == [
+        "policies.a/b:",
+        "policies.a/b.cpu:",
+        "policies.a/b.children.c.cpu:",
+        "policies.a.children.b.children.c/d:",
+        "policies.a.children.b.children.c/d.cpu:",
+    ]
+
+
 def test_a_wrong_service_is_one_error_and_not_one_at_each_use():
     text = "weir: 1\nservices: {s: tcp/99999}\npolicies: {r: {rules: [allow: {service: s}]}}"
     assert len(lines(text)) == 1

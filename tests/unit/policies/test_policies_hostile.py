@@ -81,6 +81,7 @@ def test_memory_stays_bounded_when_a_small_text_stands_for_a_large_one():
     try:
         errors_of(LAUGHS)
         errors_of("[" * 1_000_000)
+        errors_of("weir: 1\npolicies:\n ? " + "n" * 100_000 + "\n : {children: {" + "a: {}, " * 900 + "}}")
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()

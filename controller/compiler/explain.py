@@ -1,0 +1,110 @@
+"""From a flow entry back to what asked for it. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from controller.dataplane.cookies import CookieKind, Origin, decode
+from controller.dataplane.pipeline import BY_ID
+from policies.model import Node, PolicySet, Position, Rule
+
+_COOKIE = re.compile(r"(?:cookie=)?(0x[0-9a-fA-F]{1,16})\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What origins are called. numbers: (kind, key) -> number, kinds segment, node, rule; vifs: number -> name."""
+
+    policies: PolicySet = field(default_factory=PolicySet)
+    numbers: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    vifs: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """text: a sentence for people. name: of the VIF, segment or table, the node's path, the rule's identity, if known.
+
+    at: where the policy says so, for a rule, node or segment of the policy in force.
+    """
+
+    origin: Origin
+    text: str
+    name: str | None = None
+    at: Position | None = None
+    rule: Rule | None = None
+
+
+def cookie_in(text: str) -> int | None:
+    """The cookie that the text is, or that a dumped flow line has; None when there is none."""
+    line = re.search(r"cookie=0x[0-9a-fA-F]{1,16}\b", text)
+    found = _COOKIE.fullmatch(line.group() if line else text.strip())
+    return int(found.group(1), 16) if found else None
+
+
+def explain(cookie: int, context: Context) -> Explanation | None:
+    """None when the cookie is not ours."""
+    origin = decode(cookie)
+    if origin is None:
+        return None
+    match origin.kind:
+        case CookieKind.PIPELINE:
+            return _table(origin)
+        case CookieKind.VIF:
+            return _vif(origin, context)
+        case CookieKind.SEGMENT:
+            return _segment(origin, context)
+        case CookieKind.RULE:
+            return _rule(origin, context)
+        case CookieKind.UNMATCHED:
+            return _unmatched(origin, context)
+
+
+def _table(origin: Origin) -> Explanation:
+    table = BY_ID.get(origin.number)
+    if table is None:
+        return _unknown(origin, "table")
+    return Explanation(origin, f"the pipeline itself, table {table.name}: {table.purpose}", table.name)
+
+
+def _vif(origin: Origin, context: Context) -> Explanation:
+    name = context.vifs.get(origin.number)
+    return _unknown(origin, "VIF") if name is None else Explanation(origin, f"VIF {name}", name)
+
+
+def _segment(origin: Origin, context: Context) -> Explanation:
+    name = _key("segment", origin, context)
+    segment = context.policies.segments.get(name or "")
+    if segment is None:
+        return _unknown(origin, "segment", name)
+    return Explanation(origin, f"{segment.at}: segment {name}", name, segment.at)
+
+
+def _rule(origin: Origin, context: Context) -> Explanation:
+    identity = _key("rule", origin, context)
+    for node in context.policies.nodes.values():
+        for rule in (*node.mandatory, *node.rules, *node.default):
+            if rule.identity == identity:
+                words = " ".join(filter(None, (rule.action.value, rule.name)))
+                return Explanation(origin, f"{rule.at}: {node.path}: rule {words}", identity, rule.at, rule)
+    return _unknown(origin, "rule", identity)
+
+
+def _unmatched(origin: Origin, context: Context) -> Explanation:
+    path = _key("node", origin, context)
+    node: Node | None = context.policies.nodes.get(path or "")
+    if node is None:
+        return _unknown(origin, "node", path)
+    text = f"{node.at}: {path}: what no rule of it matches: {node.unmatched.value}"
+    return Explanation(origin, text, path, node.at)
+
+
+def _key(kind: str, origin: Origin, context: Context) -> str | None:
+    wanted = (kind, origin.number)
+    return next((key for (kind, key), number in context.numbers.items() if (kind, number) == wanted), None)
+
+
+def _unknown(origin: Origin, what: str, name: str | None = None) -> Explanation:
+    called = f"{what} {name} (number {origin.number})" if name else f"{what} number {origin.number}"
+    return Explanation(origin, f"{called}, which is not there any more", name)

@@ -1,0 +1,103 @@
+"""What is written must read back as the plan it came from: the kernel echoes most options as they were sent."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from controller.host import qdisc_codec as codec
+from controller.host import qdisc_steering as steering
+from controller.host.qdisc_frames import Request, attribute, attributes
+from controller.host.queue_tree import (
+    ROOT,
+    BfifoPlan,
+    Change,
+    ClassPlan,
+    FilterPlan,
+    ForeignPlan,
+    HtbPlan,
+    QdiscPlan,
+    TbfPlan,
+    Verb,
+)
+
+HANDLE = 0x7FFF0000
+
+
+def sent(change: Change) -> list[Request]:
+    return list(codec.requests_of(5, change, {}))
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        HtbPlan(HANDLE, 0xFFFE),
+        BfifoPlan(30_000),
+        TbfPlan(10_000, 2000, 60_000),
+        TbfPlan(100_000_000, 2001, 1_250_000),
+    ],
+)
+def test_a_qdisc_reads_back(plan: QdiscPlan) -> None:
+    (request,) = sent(Change(Verb.SET, ROOT, plan))
+    assert codec.qdisc_row(request.body).plan == plan
+
+
+@pytest.mark.parametrize("ceil_kbps", [1, 60_000, 34_359_738, 34_359_739, 1_000_000_000])
+@pytest.mark.parametrize("burst_us", [1, 2000, 48_000_001])
+def test_a_class_reads_back_at_any_rate(ceil_kbps: int, burst_us: int) -> None:
+    plan = ClassPlan(HANDLE | 0xFFFF, 1, ceil_kbps, burst_us, 2 * burst_us, 1518, 7)
+    (request,) = sent(Change(Verb.SET, HANDLE | 1, plan))
+    row = codec.class_row(request.body)
+    assert row is not None and (row.place, row.plan) == (HANDLE | 1, plan)
+
+
+def test_a_qdisc_of_another_kind_is_foreign_and_cannot_be_written() -> None:
+    body = bytes(20) + attribute(1, b"fq_codel\0")
+    assert codec.qdisc_row(body).plan == ForeignPlan("fq_codel")
+    with pytest.raises(TypeError, match="can only be read"):
+        sent(Change(Verb.SET, ROOT, ForeignPlan("fq_codel")))
+
+
+def test_counters_are_read_and_count_beyond_32_bits() -> None:
+    basic = attribute(1, struct.pack("=QI", 1 << 40, 7)) + attribute(8, struct.pack("=Q", 1 << 33))
+    queue = attribute(3, struct.pack("=5I", 2, 3028, 9, 0, 0))
+    sample = codec.qdisc_row(bytes(20) + attribute(1, b"pfifo\0") + attribute(7, basic + queue)).sample
+    assert (sample.sent_bytes, sample.sent_packets) == (1 << 40, 1 << 33)
+    assert (sample.dropped_packets, sample.backlog_bytes) == (9, 3028)
+
+
+def steering_rows(*filters: FilterPlan) -> list[steering.FilterRow]:
+    requests = sent(Change(Verb.SET, ROOT, HtbPlan(HANDLE, 0xFFFE, steers=True)))[1:]
+    requests += [request for item in filters for request in sent(Change(Verb.SET, HANDLE, item))]
+    return [steering.filter_row(request.body) for request in requests]
+
+
+ROOT_TABLE = steering.FilterRow(0x0003, 0x80000000, {4: struct.pack("=I", 1)})
+FILTER = FilterPlan(HANDLE, 0x02_77_00_00_01_FE, HANDLE | 9)
+
+
+def test_filters_read_back() -> None:
+    assert steering.steering_of(HANDLE, [ROOT_TABLE, *steering_rows(FILTER)]) == steering.Steering(True, {FILTER: 0})
+    assert steering.steering_of(HANDLE, []).intact is False
+
+
+def test_filters_of_any_other_form_are_not_intact() -> None:
+    rows = [ROOT_TABLE, *steering_rows(FILTER)]
+    foreign = steering.FilterRow(0x0800, 1, None)
+    for wrong in (rows[1:], rows[:2] + rows[3:], [*rows, foreign], [*rows, rows[-1]]):
+        assert steering.steering_of(HANDLE, wrong).intact is None
+
+
+def test_a_filter_compares_the_whole_source_mac_before_the_network_header() -> None:
+    (request,) = sent(Change(Verb.SET, HANDLE, FILTER))
+    rule = steering.filter_row(request.body).options
+    assert rule is not None
+    keys = [struct.unpack_from(">II", rule[5], place) for place in (16, 32)]
+    offsets = [struct.unpack_from("=i", rule[5], place)[0] for place in (24, 40)]
+    assert keys == [(0xFFFFFFFF, 0x02770000), (0xFFFF0000, 0x01FE0000)]
+    assert offsets == [-12, -8]
+
+
+def test_attributes_end_at_what_makes_no_sense() -> None:
+    assert dict(attributes(attribute(3, b"abc") + struct.pack("=HH", 0, 1) + b"rest")) == {3: b"abc"}
