@@ -8,7 +8,7 @@ PYTEST     := .venv/bin/python -m pytest -q
 # Root leaves no files of its own in an ordinary user's clone.
 AS_ROOT    := $(SUDO) env PYTHONDONTWRITEBYTECODE=1
 ROOT_TESTS := $(AS_ROOT) $(PYTEST) -p no:cacheprovider
-CODE       := policies ovsdb controller tests mininet_tests $(wildcard demo)
+CODE       := policies ovsdb controller tests mininet_tests $(wildcard lab demo)
 
 export UV_PYTHON_DOWNLOADS := never
 

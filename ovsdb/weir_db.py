@@ -121,7 +121,7 @@ class WeirDb(Session):
             change.put(row, **values)
             for name, status in (vifs or {}).items():
                 if name in present:
-                    _write_status(change, present[name], status)
+                    _write_status(change, present[name], status, chassis.name)
         return change.committed
 
     def report_flows(self, chassis: str, flow_cfg: int, flow_error: str | None, connected: bool) -> bool:
@@ -220,11 +220,15 @@ _DESIRED = (
 )  # fmt: skip
 
 
-def _write_status(change: Transaction, row: Any, status: VifStatus) -> None:
+def _write_status(change: Transaction, row: Any, status: VifStatus, reporter: str) -> None:
+    """Nothing when another chassis has claimed the VIF since the reporter looked: what that one says holds."""
+    if _optional(row.chassis) not in (None, reporter):
+        return
+    if not row.chassis:
+        change.verify(row, "chassis")
     if status.chassis == UNCLAIMED:
         change.put(row, chassis=None)
     elif status.chassis is not None and not row.chassis:
-        change.verify(row, "chassis")
         change.put(row, chassis=status.chassis)
     change.put(row, state=status.state, error=status.error, port_name=status.port_name, ofport=status.ofport)
 

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from controller import config
+from controller.api import client
 from controller.cli.output import fields
 from controller.config import ConfigError, StateDir
 from controller.system import ledger, processes, programs
@@ -33,6 +34,7 @@ def look(directory: StateDir) -> dict[str, Any]:
     problems: list[str] = []
     report["processes"] = _processes(system, directory, problems)
     report |= _database(directory, problems)
+    report["loop"] = _loop(directory, problems)
     report["problems"] = problems
     return report
 
@@ -74,6 +76,19 @@ def _database(directory: StateDir, problems: list[str]) -> dict[str, Any]:
         "chassis": {name: _chassis(chassis) for name, chassis in snapshot.chassis.items()},
         "vifs": dict(Counter(vif.state for vif in vifs)),
     }
+
+
+def _loop(directory: StateDir, problems: list[str]) -> dict[str, Any] | None:
+    """None: the controller does not answer, which is one of the problems then."""
+    try:
+        controller = client.get(directory.api_socket, "/v1/status")
+    except client.ApiError as fault:
+        problems.append(str(fault))
+        return None
+    if controller["fault"]:
+        problems.append(f"controller: {controller['fault']}")
+    loop: dict[str, Any] = controller["loop"]
+    return loop
 
 
 def _chassis(chassis: Chassis) -> dict[str, Any]:

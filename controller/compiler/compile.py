@@ -5,6 +5,7 @@ from __future__ import annotations
 from controller.compiler import antispoof, classify, conntrack, forward, policy
 from controller.compiler.bridge import Bridge
 from controller.dataplane.entries import FlowBody, FlowKey, SwitchState
+from controller.dataplane.text import flow_text
 
 _PARTS = (classify.flows, antispoof.flows, conntrack.flows, policy.flows, forward.flows)
 
@@ -23,6 +24,6 @@ def compile_bridge(bridge: Bridge) -> SwitchState:
     for part in _PARTS:
         for key, body in part(bridge):
             if flows.setdefault(key, body) != body:
-                raise Contradiction(f"one match, two meanings: {key}: {flows[key]} and {body}")
+                raise Contradiction(f"one match, two meanings: {flow_text(key, flows[key])}; {flow_text(key, body)}")
     meters = {vif.number: vif.egress_meter for vif in bridge.vifs if vif.egress_meter is not None}
     return SwitchState(flows, meters)

@@ -26,7 +26,7 @@ class SegmentTooLarge(ValueError):
 def flows(bridge: Bridge) -> Iterator[Flow]:
     """Raises SegmentTooLarge."""
     members: dict[str, list[BridgeVif]] = defaultdict(list)
-    for vif in bridge.vifs:
+    for vif in sorted(bridge.vifs, key=lambda vif: vif.number):
         members[vif.segment].append(vif)
         yield _meter(vif)
         yield _output(vif)

@@ -2,8 +2,12 @@
 
 A rule of one direction has entries in that direction's table for packets that open or continue a connection (by their
 header) and in the other's for replies (by the connection's original tuple). So every packet is judged by today's rules,
-and a rule that changes holds for connections that exist. Fragments after the first have no ports: they pass where a
-rule that allows may have allowed their packet; without its first fragment nobody can put it together.
+and a rule that changes holds for connections that exist.
+
+Connection tracking takes in a whole packet before it lets its fragments go on. The first is judged by the original
+tuple, for the switch hides the ports in its header. Later ones have none: they pass where a rule that allows may have
+allowed their packet; without its first fragment nobody can put it together. SCTP has no ports in the tuple: in
+fragments it passes only by rules that name no port.
 """
 
 from __future__ import annotations
@@ -12,11 +16,19 @@ from collections.abc import Iterator, Mapping
 
 from controller.compiler.bridge import Bridge
 from controller.compiler.flow import Flow, flow, goto, of_table
-from controller.compiler.terms import Fields, Term, header, later_fragment, original_tuple, terms
+from controller.compiler.terms import Fields, Term, header, original_tuple, terms, without_numbers
 from controller.dataplane.actions import DROP, Instructions
 from controller.dataplane.cookies import CookieKind
 from controller.dataplane.pipeline import EGRESS_COMMIT, EGRESS_POLICY, INGRESS_COMMIT, INGRESS_POLICY, Table
-from controller.dataplane.protocols import CT_INVALID, CT_RELATED, CT_REPLY, CT_TRACKED, LATER_FRAGMENT
+from controller.dataplane.protocols import (
+    CT_INVALID,
+    CT_RELATED,
+    CT_REPLY,
+    CT_TRACKED,
+    FIRST_FRAGMENT,
+    LATER_FRAGMENT,
+    SCTP,
+)
 from controller.dataplane.registers import SOURCE_NODE, TARGET_NODE
 from policies.model import Action, Direction, Rule
 from policies.resolve import ResolvedNode
@@ -31,6 +43,8 @@ _STAGES = {
 }
 _OPPOSITE = {Direction.EGRESS: Direction.INGRESS, Direction.INGRESS: Direction.EGRESS}
 _ORIGINAL: Fields = {"ct_state": (0, CT_REPLY)}  # untracked ones too
+# The switch lets the tuple be matched only where the packet cannot be invalid.
+_ORIGINAL_TRACKED: Fields = {"ct_state": (CT_TRACKED, CT_TRACKED | CT_REPLY | CT_INVALID)}
 _REPLY: Fields = {"ct_state": (CT_TRACKED | CT_REPLY, CT_TRACKED | CT_REPLY)}
 _CONNECTION_ERROR = (CT_TRACKED | CT_RELATED, CT_TRACKED | CT_RELATED | CT_REPLY)
 
@@ -98,10 +112,14 @@ def _matches(
             continue
         for term in rule_terms:
             yield {**state, **render(term)}
-            fragment = later_fragment(term)
-            if fragment is not None and rule.action is Action.ALLOW and (is_reply, fragment) not in fragments:
-                fragments.add((is_reply, fragment))
-                yield {**state, **render(fragment), "ip_frag": LATER_FRAGMENT}
+            if not term.has_numbers:
+                continue  # fragments look like any other packet
+            if not is_reply and term.protocol != SCTP:
+                yield {**_ORIGINAL_TRACKED, **original_tuple(term), "ip_frag": FIRST_FRAGMENT}
+            later = without_numbers(term)
+            if rule.action is Action.ALLOW and (is_reply, later) not in fragments:
+                fragments.add((is_reply, later))
+                yield {**state, **render(later), "ip_frag": LATER_FRAGMENT}
 
 
 def _verdict(action: Action, direction: Direction) -> Instructions:

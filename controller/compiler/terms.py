@@ -16,6 +16,7 @@ from controller.dataplane.protocols import (
     ETH_IPV6,
     ICMP,
     ICMP6,
+    NO_FRAGMENT,
     NOT_LATER,
     SCTP,
     TCP,
@@ -69,35 +70,39 @@ def terms(rule: Rule) -> list[Term]:
 
 
 def header(term: Term) -> Fields:
-    """Fields of a packet of the original direction, by its own header."""
+    """Fields of a packet of the original direction, by its own header.
+
+    Of a fragment, even the first, the switch shows numbers of zero here.
+    """
     fields = _network(term, "ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst", "ip_proto")
     if term.has_numbers:
         assert term.protocol is not None
         names = _PORT_FIELDS.get(term.protocol) or _ICMP_FIELDS[term.protocol]
-        _add_numbers(fields, names, term.numbers)
+        _add_numbers(fields, names, term.numbers, NO_FRAGMENT)
     return fields
 
 
 def original_tuple(term: Term) -> Fields:
-    """Fields of a reply, by the tuple that its connection began with. Wants a ct_state that says tracked.
+    """Fields of any packet of a connection, by the tuple that it began with; only with a ct_state that says tracked.
 
-    Open vSwitch tracks SCTP by addresses alone: there the reply's own ports are matched, the other way round.
+    First fragments have numbers here, later ones do not. Open vSwitch tracks SCTP by addresses alone: there it is the
+    ports of a reply that are matched, the other way round.
     """
     fields = _network(term, "ct_nw_src", "ct_nw_dst", "ct_ipv6_src", "ct_ipv6_dst", "ct_nw_proto")
     numbers: Sequence[Masked | None] = term.numbers
     if term.protocol == SCTP and term.has_numbers:
         fields["ip_proto"] = SCTP
-        _add_numbers(fields, ("sctp_dst", "sctp_src"), numbers)
+        _add_numbers(fields, ("sctp_dst", "sctp_src"), numbers, NO_FRAGMENT)
     else:
         if term.protocol in _ICMP_FIELDS:  # the tuple holds type and code in the places of ports
             numbers = [number and (number[0], 0xFFFF) for number in numbers]
-        _add_numbers(fields, ("ct_tp_src", "ct_tp_dst"), numbers)
+        _add_numbers(fields, ("ct_tp_src", "ct_tp_dst"), numbers, NOT_LATER)
     return fields
 
 
-def later_fragment(term: Term) -> Term | None:
-    """What of the term shows in fragments after the first, which have no numbers; None: the term itself does."""
-    return Term(term.version, term.source, term.destination, term.protocol) if term.has_numbers else None
+def without_numbers(term: Term) -> Term:
+    """What shows of the term in fragments after the first."""
+    return Term(term.version, term.source, term.destination, term.protocol)
 
 
 def _of(networks: Sequence[IPNetwork] | None, version: int) -> Sequence[IPNetwork | None]:
@@ -134,9 +139,11 @@ def _network(term: Term, source4: str, destination4: str, source6: str, destinat
     return fields
 
 
-def _add_numbers(fields: Fields, names: tuple[str, str], numbers: Sequence[Masked | None]) -> None:
-    """Adds what is not None. Later fragments show zeros, so a match that takes zero has to leave them out."""
+def _add_numbers(
+    fields: Fields, names: tuple[str, str], numbers: Sequence[Masked | None], not_shown_as_zero: Masked
+) -> None:
+    """Adds what is not None. A match that takes zero has to leave out the fragments that only seem to have zeros."""
     given = [(name, number) for name, number in zip(names, numbers, strict=True) if number is not None]
     fields.update(given)
     if given and all(value == 0 for _, (value, _) in given):
-        fields["ip_frag"] = NOT_LATER
+        fields["ip_frag"] = not_shown_as_zero

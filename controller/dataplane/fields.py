@@ -26,7 +26,7 @@ _FIELDS = (
     Field("eth_type", 16, maskable=False),
     Field("vlan_vid", 13),  # bit 12 (0x1000) = tagged; 0 exact = untagged
     Field("ip_proto", 8, maskable=False),
-    Field("ip_frag", 2),  # bit 0: a fragment; bit 1: not the first, so without ports
+    Field("ip_frag", 2),  # bit 0: a fragment; bit 1: not the first of its packet
     Field("ipv4_src", 32),
     Field("ipv4_dst", 32),
     Field("ipv6_src", 128),

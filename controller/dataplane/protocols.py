@@ -7,4 +7,4 @@ VLAN_PRESENT = 0x1000  # of vlan_vid
 MULTICAST = (1 << 40, 1 << 40)  # eth_dst: the group bit, which broadcast has too
 
 CT_NEW, CT_RELATED, CT_REPLY, CT_INVALID, CT_TRACKED = 0x01, 0x04, 0x08, 0x10, 0x20  # ct_state (Open vSwitch)
-LATER_FRAGMENT, NOT_LATER = (2, 2), (0, 2)  # ip_frag
+NO_FRAGMENT, FIRST_FRAGMENT, LATER_FRAGMENT, NOT_LATER = (0, 3), (1, 3), (2, 2), (0, 2)  # ip_frag

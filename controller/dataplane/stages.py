@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from controller.dataplane.diff import Changes, diff
 from controller.dataplane.entries import FlowBody, FlowKey, MeterBody, SwitchState
+from controller.dataplane.text import key_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Failure:
             return f"the flow entries as a whole: {self.error}"
         if isinstance(self.key, int):
             return f"meter {self.key}: {self.error}"
-        return f"flow entry {self.key}: {self.error}"
+        return f"flow entry {key_text(self.key)}: {self.error}"
 
 
 def stages(desired: SwitchState, actual: SwitchState) -> Stages:

@@ -39,8 +39,9 @@ _NAMES = {  # ours to ovs-ofctl's, where they differ
     "ipv6_nd_tll": "nd_tll",
 }
 _ORDER = {name: (not name.startswith("reg"), place) for place, name in enumerate(FIELDS)}  # of fields in a line
+_LAST = (True, len(FIELDS))  # a field of somebody else's entry that Weir does not know
 _CT_STATE = ("new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat")
-_FRAGMENTS = {(2, 2): "later", (0, 2): "not_later", (0, 3): "no", (1, 1): "yes", (1, 3): "first", (3, 3): "later"}
+_FRAGMENTS = {(1, 1): "yes", (1, 3): "first", (2, 2): "later", (3, 3): "later", (0, 2): "not_later", (0, 3): "no"}
 
 
 def mac(value: int) -> str:
@@ -59,7 +60,7 @@ _WRITERS: dict[str, Callable[[int], str]] = {
     **dict.fromkeys(("eth_dst", "eth_src", "arp_sha", "arp_tha", "ipv6_nd_sll", "ipv6_nd_tll"), mac),
     **dict.fromkeys(("ipv4_src", "ipv4_dst", "arp_spa", "arp_tpa", "ct_nw_src", "ct_nw_dst"), _ipv4),
     **dict.fromkeys(("ipv6_src", "ipv6_dst", "ipv6_nd_target", "ct_ipv6_src", "ct_ipv6_dst"), _ipv6),
-    **dict.fromkeys((name for name in FIELDS if name.startswith("reg")), hex),
+    **dict.fromkeys(("eth_type", *(name for name in FIELDS if name.startswith("reg"))), hex),
 }
 
 
@@ -76,9 +77,12 @@ def flow_lines(state: SwitchState, names: bool = True) -> list[str]:
 
 
 def flow_text(key: FlowKey, body: FlowBody, names: bool = True) -> str:
+    return f"cookie={body.cookie:#x}, {key_text(key, names)} actions={instructions_text(body.instructions, names)}"
+
+
+def key_text(key: FlowKey, names: bool = True) -> str:
     match = match_text(key.match)
-    head = f"cookie={body.cookie:#x}, table={_table(key.table, names)}, priority={key.priority}"
-    return f"{head}{',' if match else ''}{match} actions={instructions_text(body.instructions, names)}"
+    return f"table={_table(key.table, names)}, priority={key.priority}{',' if match else ''}{match}"
 
 
 def meter_text(number: int, body: MeterBody) -> str:
@@ -89,7 +93,7 @@ def match_text(match: Match) -> str:
     fields = {name: (value, mask) for name, value, mask in match.fields}
     protocol = _protocol(fields)
     words = [protocol] if protocol else []
-    in_order = sorted(fields, key=_ORDER.__getitem__)
+    in_order = sorted(fields, key=lambda name: _ORDER.get(name, _LAST))
     return ",".join(words + [_field(name, *fields[name]) for name in in_order])
 
 
@@ -110,7 +114,9 @@ def _protocol(fields: dict[str, tuple[int, int]]) -> str | None:
 def _field(name: str, value: int, mask: int) -> str:
     if name == "ct_state":
         return "ct_state=" + _flags(value, mask)
-    if name == "ip_frag":
+    if name not in FIELDS:
+        return f"{name}={value:#x}/{mask:#x}"
+    if name == "ip_frag" and (value, mask) in _FRAGMENTS:
         return "nw_frag=" + _FRAGMENTS[value, mask]
     if name == "vlan_vid" and mask == FIELDS[name].all_ones:
         return f"dl_vlan={value & ~VLAN_PRESENT}" if value & VLAN_PRESENT else "vlan_tci=0x0000/0x1fff"

@@ -93,7 +93,7 @@ def shaper_plan(limit_kbps: int | None, queue_bytes: int, burst_bytes: int | Non
     """What a VIF sends, held to its limit inside its own namespace, where TCP is delayed and not dropped.
 
     queue_bytes: the most that may queue; less where that is more than a connection needs or delays by more than 50 ms.
-    Above 25 Mbit/s a sender's socket is full before the queue is: a single flood is then slowed, not dropped.
+    Above about 20 Mbit/s a sender's socket is full before the queue is: a single flood is then slowed, not dropped.
     burst_bytes: None: two milliseconds; deeper buckets make BBR see a faster path. limit None: no tree.
     """
     if limit_kbps is None:

@@ -26,7 +26,7 @@ def network_of(world: World, bridges: Mapping[str, tuple[BridgeVif, ...]]) -> Ne
         egress=_tree(bandwidth_tree(world.policies, Direction.EGRESS, members), links),
         ingress=_tree(bandwidth_tree(world.policies, Direction.INGRESS, members), {}),
         capacity_kbps=np.array(list(capacities.values()), dtype=np.float64),
-        least_interval_s=_least_intervals(bridges),
+        least_interval_s=_least_intervals(world, bridges),
     )
 
 
@@ -67,11 +67,12 @@ def _leaf(leaf: Leaf, parent: int, links: Links) -> TreeNode:
     )
 
 
-def _least_intervals(bridges: Mapping[str, tuple[BridgeVif, ...]]) -> dict[Target, float]:
-    """Every change of a meter refills its bucket, so a large bucket must change seldom."""
+def _least_intervals(world: World, bridges: Mapping[str, tuple[BridgeVif, ...]]) -> dict[Target, float]:
+    """A changed meter refills its bucket: without a shaper in front of it that is a leak, so it must change seldom."""
+    shaped = {vif.number for vif in world.snapshot.interfaces.values() if vif.kind == "veth"}
     return {
         ("egress", vif.number): least_interval_s(vif.egress_meter.burst_kbit, vif.egress_meter.rate_kbps)
         for vifs in bridges.values()
         for vif in vifs
-        if vif.egress_meter is not None
+        if vif.egress_meter is not None and vif.number not in shaped
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,13 +36,15 @@ class Follower:
     def __init__(self, db: WeirDb, on_change: Callable[[], None]) -> None:
         self._db, self._on_change = db, on_change
         self._reports: dict[str, FlowStatus] = {}
-        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._wake_read, self._wake_write = socket.socketpair()
+        for end in (self._wake_read, self._wake_write):  # a pipe would not do: eventlet waits before it writes to one
+            end.setblocking(False)
         self.world = World()
 
     def report(self, chassis: str, status: FlowStatus) -> None:
         self._reports[chassis] = status
         with contextlib.suppress(BlockingIOError):  # full: it will wake anyway
-            os.write(self._wake_write, b".")
+            self._wake_write.send(b".")
 
     def run(self) -> None:
         """For ever, in a green thread of its own; the replica reconnects by itself, and nothing reported is lost."""
@@ -64,8 +66,8 @@ class Follower:
         poller = Poller()
         self._db.register(poller)
         poller.fd_wait(self._wake_read)
-        if self._wake_read in poller.block(REST_S):
-            os.read(self._wake_read, 4096)
+        if self._wake_read.fileno() in poller.block(REST_S):
+            self._wake_read.recv(4096)
 
     def _write_reports(self) -> None:
         while self._db.connected and self._reports:

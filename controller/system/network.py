@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.config import StateDir, System, Uplink
-from controller.host import links, namespace, offloads
+from controller.host import links, namespace, offloads, sysctl
 from controller.system import processes
 from controller.system.errors import SystemFault, WrongRequest
 
@@ -83,8 +83,8 @@ def _mark(directory: StateDir) -> None:
 def _make_pair(name: str, inside: Path) -> None:
     with inside.open("rb") as descriptor, links.netlink(None) as socket:
         socket.link("add", ifname=name, kind="veth", peer={"ifname": name, "net_ns_fd": descriptor.fileno()})
-    for path in (None, inside):
-        _bring_up(name, path)
+    _bring_up(name, None)
+    _bring_up_inside(name, inside)
 
 
 def _move_in(device: str, name: str, inside: Path) -> None:
@@ -93,13 +93,20 @@ def _move_in(device: str, name: str, inside: Path) -> None:
         if link is None:
             raise SystemFault(f"--uplink {name}={device}: no such device here", "See ip link")
         _move(socket, link.index, descriptor.fileno(), name)
-    _bring_up(name, inside)
+    _bring_up_inside(name, inside)
 
 
 def _move(socket: Any, index: int, target: int, name: str) -> None:
     """Into the namespace of the descriptor, under a new name, in one step. It arrives down and without addresses."""
     socket.link("set", index=index, state="down")
     socket.link("set", index=index, net_ns_fd=target, ifname=name)
+
+
+def _bring_up_inside(name: str, inside: Path) -> None:
+    """The stack of the system's namespace has nothing to say on an uplink: only what the bridge sends goes out."""
+    with namespace.entered(inside):
+        sysctl.ensure(f"ipv6/conf/{name}/disable_ipv6", "1")
+    _bring_up(name, inside)
 
 
 def _bring_up(name: str, path: Path | None) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from controller.host import qdisc
 from controller.host.errors import HostError
-from controller.host.queue_plan import ingress_plan, leaf_budget, shaper_plan, uplink_plan
+from controller.host.queue_plan import ingress_plan, shaper_plan, uplink_plan
 from controller.host.queue_tree import ROOT, FilterPlan, HtbPlan, QueuePlan, Verb, changes
 from policies.hierarchy import Branch, Leaf, Member
 from tests.support.frame_flood import FRAME_BYTES, Counter, Wire, flood, frame, mac_of, packet_socket, run
@@ -25,8 +25,8 @@ from tests.support.frame_flood import FRAME_BYTES, Counter, Wire, flood, frame, 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 NUMBERS = {"a": 1, "b": 2, "a/x": 3} | {f"t{number}": 100 + number for number in range(20)}
-LEAF_BYTES = leaf_budget(212_992, 5)
-DEADLINE_S = 8.0
+LEAF_BYTES = 90_000  # deep enough that a sender which the machine lets wait some milliseconds does not lose its turn
+DEADLINE_S = 12.0
 Wiring = tuple[Wire, qdisc.TrafficControl, Counter]
 
 
@@ -72,11 +72,11 @@ def assert_arrives(counter: Counter, expected_mbit: Mapping[int, float], toleran
 
 def test_guarantees_come_first_and_the_rest_goes_by_weight(wiring: Wiring) -> None:
     wire, control, counter = wiring
-    control.apply("up0", planned(60_000, leaf(1, 30_000), leaf(2, 10_000, weight=3.0), leaf(3)))
-    with flood(wire.near_path, [1, 2, 3], 60) as offered:
-        assert_arrives(counter, {1: 34, 2: 22, 3: 4})
+    control.apply("up0", planned(30_000, leaf(1, 15_000), leaf(2, 5000, weight=3.0), leaf(3)))
+    with flood(wire.near_path, [1, 2, 3], 30) as offered:
+        assert_arrives(counter, {1: 17, 2: 11, 3: 2})
         offered.offer(1, 0)
-        assert_arrives(counter, {2: 47.5, 3: 12.5})
+        assert_arrives(counter, {2: 23.75, 3: 6.25})
 
 
 def test_tenants_divide_by_weight_however_many_leaves_flood_below_them(wiring: Wiring) -> None:
@@ -136,18 +136,17 @@ def test_a_change_takes_hold_at_once_and_rebuilds_nothing(wiring: Wiring) -> Non
 def test_applying_again_changes_nothing_and_no_change_loses_a_frame(wiring: Wiring) -> None:
     wire, control, counter = wiring
     plans = [
-        planned(50_000, leaf(1, rate), branch("a", leaf(2), *([leaf(3)] * more))) for rate, more in ((0, 0), (9000, 1))
+        planned(5000, leaf(1, rate), branch("a", leaf(2), *([leaf(3)] * more))) for rate, more in ((0, 0), (2000, 1))
     ]
     control.apply("up0", plans[0])
     assert control.apply("up0", plans[0]) == []
-    sender, sent = packet_socket(wire.near_path, "up0"), 0
-    for turn in range(10):
-        for _ in range(10):
-            sender.send(frame(1 + sent % 2))
-            sent += 1
-        assert control.apply("up0", plans[turn % 2 == 0])
+    sender = packet_socket(wire.near_path, "up0")
+    for turn in range(20):
+        for number in range(24):
+            sender.send(frame(1 + number % 2))
+        assert control.apply("up0", plans[turn % 2 == 0])  # while most of them still wait in their queues
+        assert counter.frames(DEADLINE_S, enough=24) == {1: 12, 2: 12}
     sender.close()
-    assert sum(counter.frames(DEADLINE_S, enough=sent).values()) == sent
     assert control.read_samples("up0")[0].dropped_packets == 0
 
 
@@ -265,7 +264,7 @@ def test_a_fault_names_the_device_and_leaves_no_socket_behind(wiring: Wiring) ->
         qdisc.apply("none0", ingress_plan(1000, LEAF_BYTES), wire.near_path)
     with pytest.raises(HostError, match="namespace /run/netns/wq-none"):
         qdisc.read_samples("up0", Path("/run/netns/wq-none"))
-    with pytest.raises(qdisc.QdiscError, match="of 5 changes .* first set class"):
+    with pytest.raises(qdisc.QdiscError, match=r"2 of 7 changes .* first set class at 7fff:1"):
         broken = planned(1000, leaf(1))
         place = next(place for place in broken.classes if place & 0xFFFF == 1)
         classes = {**broken.classes, place: replace(broken.classes[place], rate_kbps=0)}

@@ -174,7 +174,7 @@ def test_a_device_goes_in_and_comes_back(system: SystemUnderTest) -> None:
 
 
 def test_what_cannot_be_is_refused_and_leaves_nothing(system: SystemUnderTest) -> None:
-    system.home.run("ip", "link", "add", "taken", "type", "dummy")
+    system.home.run("ip", "link", "add", "taken", "type", "veth", "peer", "name", "wire")
     for arguments, status, words in (
         (["--uplink", "out0=missing"], 1, "no such device"),
         (["--uplink", "taken"], 1, "exists here already"),
@@ -217,7 +217,7 @@ def test_the_machines_own_open_vswitch(policy: str) -> None:
             with SystemUnderTest(home) as second:
                 refused = second.weir("up", "--ovs", "system", check=False, OVS_RUNDIR=str(ovs.rundir))
                 assert refused.returncode == 1
-                assert f"belongs to the system in {system.directory.path}" in refused.stderr
+                assert f"belongs to the system {system.directory.namespace}" in refused.stderr
             system.weir("down")
             assert system.traces() == NOTHING
         assert ovs.vsctl("list-br").split() == ["theirs"]

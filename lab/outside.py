@@ -1,0 +1,49 @@
+"""The world around a system: a network namespace of its own, in which `weir up` runs and an uplink ends."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+from types import TracebackType
+
+from lab.children import run, within
+
+_numbers = itertools.count(1)
+
+
+class Outside:
+    """The namespace goes when the block ends, and every link in it."""
+
+    def __init__(self) -> None:
+        self.name = f"lab{os.getpid()}-{next(_numbers)}"
+
+    def __enter__(self) -> Outside:
+        run(["ip", "netns", "add", self.name])
+        try:
+            self.run("ip", "link", "set", "lo", "up")
+        except BaseException:
+            self._remove()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._remove()
+
+    def _remove(self) -> None:
+        subprocess.run(["ip", "netns", "delete", self.name], capture_output=True, check=False)
+
+    def run(self, *argv: str, check: bool = True, **environment: str) -> str:
+        """Standard output of a command run here. Raises LabError with its words when it fails."""
+        return run(within(self.name, argv), check, **environment)
+
+    def links(self) -> set[str]:
+        return {link["ifname"] for link in json.loads(self.run("ip", "-json", "link"))}
+
+    def address(self, device: str, *addresses: str) -> None:
+        """Gives the uplink's end out here its addresses, with prefix length."""
+        for address in addresses:
+            self.run("ip", "address", "add", address, "dev", device, *(["nodad"] if ":" in address else []))
+        self.run("ethtool", "-K", device, "tx", "off")  # the userspace datapath fills in no checksums
+        self.run("ip", "link", "set", device, "up")

@@ -1,0 +1,25 @@
+"""One network for the whole run: each module applies the policy that it wants and starts from all VIFs in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from mininet_tests.network import WeirNetwork, weir_network
+
+
+@pytest.fixture(scope="session")
+def network() -> Iterator[WeirNetwork]:
+    with weir_network() as running:
+        yield running
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """A failed test shows what controller and agents said."""
+    report = yield
+    running = getattr(item, "funcargs", {}).get("network")
+    if report.failed and running is not None:
+        report.sections.append(("logs of the system", running.logs()))
+    return report

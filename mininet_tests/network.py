@@ -1,0 +1,192 @@
+"""The network as it runs: Mininet, Open vSwitch, Weir DB, controller and agents, in a network namespace of their own.
+
+Nothing of it touches the machine's Open vSwitch or network, and nothing is left of it when the block ends.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from mininet.net import Mininet
+from mininet.node import Controller, OVSSwitch
+
+from controller.config import StateDir
+from controller.host import namespace
+from mininet_tests.topology import PLACES, SWITCHES, UPLINK, Place, TwoSwitches, policy, uplink_device
+from tests.support.ovs_sandbox import Daemon, PrivateOvs, WeirDbServer, wait_until
+
+_BIN = Path(sys.executable).parent
+_PORT = 6653
+PROTOCOLS = "OpenFlow10,OpenFlow13"
+
+
+Mininet.inited = True  # else it changes limits of the whole machine, and leaves them so
+
+
+
+class RyuManager(Controller):
+    """The controller as an operator starts it. It can be killed and started again while the network runs."""
+
+    def __init__(self, name: str, ovs: PrivateOvs, state: StateDir) -> None:
+        self._ovs, self._state = ovs, state
+        self._daemon: Daemon | None = None
+        super().__init__(name, port=_PORT)
+
+    def checkListening(self) -> None:
+        """Nobody can be: the namespace is new."""
+
+    def start(self) -> None:
+        listen = [f"--ofp-listen-host={self.ip}", f"--ofp-tcp-listen-port={self.port}"]
+        argv = [str(_BIN / "ryu-manager"), "controller.app", *listen]
+        environment = {"WEIR_STATE_DIR": str(self._state.path), "PYTHONUNBUFFERED": "1"}
+        self._daemon = Daemon(argv, self._state.log / "controller.log", self._ovs.namespace, environment)
+
+    def kill(self) -> None:
+        """As `kill -9` would."""
+        if self._daemon is not None:
+            self._daemon.stop(kill=True)
+            self._daemon = None
+
+    def stop(self, *args: Any, **kwargs: Any) -> None:
+        if self._daemon is not None:
+            self._daemon.stop()
+            self._daemon = None
+
+
+class Host:
+    """A Mininet host: commands run in it, sockets are made in it and used from here."""
+
+    def __init__(self, place: Place, pid: int) -> None:
+        self.place, self.pid = place, pid
+        self.name, self.mac, self.v4, self.v6 = place.name, place.mac, place.v4, place.v6
+
+    @property
+    def namespace(self) -> Path:
+        return Path(f"/proc/{self.pid}/ns/net")
+
+    @property
+    def device(self) -> str:
+        return f"{self.name}-eth0"
+
+    def run(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        enter = ["mnexec", "-a", str(self.pid), *argv]
+        done = subprocess.run(enter, capture_output=True, text=True, timeout=60)
+        assert not check or done.returncode == 0, f"{self.name}: {argv!r}: {done.stderr}{done.stdout}"
+        return done
+
+
+class WeirNetwork:
+    """hosts: by name. Commands of `weir` act on this system."""
+
+    def __init__(self, ovs: PrivateOvs, state: StateDir) -> None:
+        self.ovs, self.state = ovs, state
+        self.controller: RyuManager
+        self.hosts: dict[str, Host] = {}
+        self.applied = ""
+
+    def start(self, stack: ExitStack) -> None:
+        """Returns when every host is a VIF in force."""
+        self._start_mininet(stack)
+        for switch in SWITCHES:
+            stack.callback(self._start_agent(switch).stop)
+        wait_until(self._chassis_known, "both switches are known as chassis")
+        self.apply(policy())
+        for place in PLACES:
+            self.adopt(place)
+
+    def weir(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "WEIR_STATE_DIR": str(self.state.path)}
+        done = subprocess.run([str(_BIN / "weir"), *argv], env=environment, capture_output=True, text=True, timeout=60)
+        assert not check or done.returncode == 0, f"weir {argv!r} ended with {done.returncode}: {done.stderr}"
+        return done
+
+    def apply(self, text: str) -> None:
+        """In force on both switches when this returns."""
+        if text != self.applied:
+            file = self.state.path / "policy.yaml"
+            file.write_text(text)
+            self.weir("policy", "apply", str(file))
+            self.applied = text
+
+    def adopt(self, place: Place) -> None:
+        """Marks the host's port as whoever made it would, and makes it a VIF; in force when this returns."""
+        self.ovs.vsctl("set", "interface", place.port, f"external_ids:iface-id={place.name}")
+        own = ["--mac", place.mac, "--ip", f"{place.v4}/24", "--ip", f"{place.v6}/64"]
+        where = ["--kind", "port", "--policy", place.name, "--segment", place.segment]
+        self.weir("vif", "create", place.name, *where, *own)
+
+    def _start_mininet(self, stack: ExitStack) -> None:
+        self.controller = RyuManager("c0", self.ovs, self.state)
+        stack.callback(self.controller.stop)
+        net = Mininet(
+            topo=TwoSwitches(),
+            switch=lambda name, **given: OVSSwitch(name, datapath="user", protocols=PROTOCOLS, **given),
+            controller=self.controller,
+            waitConnected=False,
+        )
+        stack.callback(net.stop)
+        net.start()
+        for place in PLACES:
+            host = Host(place, net.get(place.name).pid)
+            self.hosts[place.name] = host
+            host.run("ethtool", "-K", host.device, "tx", "off")
+            host.run("ip", "address", "add", f"{place.v6}/64", "dev", host.device, "nodad")
+
+    def _start_agent(self, switch: str) -> Daemon:
+        argv = [str(_BIN / "weir"), "agent", "--bridge", switch, "--chassis", switch]
+        argv += ["--uplink", f"{UPLINK}={uplink_device(switch)}"]
+        environment = {"WEIR_STATE_DIR": str(self.state.path), "OVS_RUNDIR": str(self.ovs.rundir)}
+        return Daemon(argv, self.state.log / f"agent-{switch}.log", self.ovs.namespace, environment)
+
+    def _chassis_known(self) -> bool:
+        dump = subprocess.run(
+            ["ovsdb-client", "dump", f"unix:{self.state.weir_db_socket}", "Weir", "Chassis", "name"],
+            check=True, capture_output=True, text=True,
+        ).stdout  # fmt: skip
+        return all(switch in dump for switch in SWITCHES)
+
+    def logs(self) -> str:
+        parts = []
+        for log in sorted(self.state.log.glob("*.log")):
+            parts += [f"==== {log.name}", *log.read_text(errors="replace").splitlines()[-40:]]
+        return "\n".join(parts)
+
+
+@contextmanager
+def weir_network() -> Iterator[WeirNetwork]:
+    with ExitStack() as stack:
+        ovs = stack.enter_context(PrivateOvs())
+        state = StateDir(ovs.rundir / "s")
+        for directory in (state.run, state.log):
+            directory.mkdir(parents=True)
+        stack.enter_context(WeirDbServer(state.run))
+        stack.enter_context(_inside(ovs))
+        network = WeirNetwork(ovs, state)
+        try:
+            network.start(stack)
+        except BaseException:
+            print(network.logs()); import shutil; shutil.copytree(state.log,'/tmp/mnlogs',dirs_exist_ok=True)
+            raise
+        yield network
+
+
+@contextmanager
+def _inside(ovs: PrivateOvs) -> Iterator[None]:
+    """Mininet makes everything where this process is, and finds Open vSwitch through its environment."""
+    before = {name: os.environ.get(name) for name in ovs.env}
+    os.environ.update(ovs.env)
+    try:
+        with namespace.entered(namespace.named(ovs.namespace)):
+            yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

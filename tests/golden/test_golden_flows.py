@@ -1,0 +1,42 @@
+"""What the examples compile to, small enough to review. A mismatch leaves NAME.actual beside the golden file.
+
+When the new text is right, move the .actual file over the golden one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from controller.compiler.compile import compile_bridge
+from controller.compiler.meters import egress_meter
+from controller.dataplane.pipeline import check
+from controller.dataplane.text import render
+from tests.support.bridges import Vif, bridge
+
+HERE = Path(__file__).resolve().parent
+EXAMPLES = HERE.parents[1] / "examples"
+BRIDGES = {
+    "three-tenants": (
+        Vif(1, "red", ("10.1.0.11/24", "fd00:1::11/64"), "office", egress_meter(90_000, None, shaped=True)),
+        Vif(2, "blue", ("10.1.0.12/24",), "office", egress_meter(50_000, 1_000, shaped=False)),
+    ),
+    "company": (
+        Vif(1, "company/web", ("10.20.0.2/24", "fd00:20::2/64"), "front"),
+        Vif(2, "company/staff/guest", (), "back"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BRIDGES)
+def test_examples_compile_to_what_they_did(name: str) -> None:
+    state = compile_bridge(bridge((EXAMPLES / f"{name}.yaml").read_text(), *BRIDGES[name]))
+    assert check(state) == []
+    golden, actual = HERE / f"{name}.flows", HERE / f"{name}.flows.actual"
+    text = render(state)
+    if golden.exists() and golden.read_text() == text:
+        actual.unlink(missing_ok=True)
+        return
+    actual.write_text(text)
+    pytest.fail(f"{golden.name} differs: compare it with {actual.name}, and move that over it if it is right")

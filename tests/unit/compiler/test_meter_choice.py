@@ -1,0 +1,35 @@
+"""Rates and bursts of egress meters."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.compiler.meters import egress_meter
+from controller.dataplane.entries import MeterBody
+
+FRAME_KBIT = 1514 * 8 / 1000
+
+
+@pytest.mark.parametrize(
+    ("limit_kbps", "burst_kbit", "shaped", "meter"),
+    [
+        (100_000, None, True, MeterBody(102_000, 5_000 + 400)),  # 50 ms, and the shaper's 4 ms
+        (100_000, 2_000, True, MeterBody(102_000, 5_000 + 2_000)),
+        (100_000, None, False, MeterBody(100_000, 20_000)),  # 200 ms
+        (100_000, 2_000, False, MeterBody(100_000, 2_000)),
+        (1, None, True, MeterBody(2, 65)),
+    ],
+)
+def test_known_limits(limit_kbps: int, burst_kbit: int | None, shaped: bool, meter: MeterBody) -> None:
+    assert egress_meter(limit_kbps, burst_kbit, shaped) == meter
+
+
+@pytest.mark.parametrize("shaped", [True, False])
+@pytest.mark.parametrize("burst_kbit", [None, 1])
+def test_full_frames_always_fit(shaped: bool, burst_kbit: int | None) -> None:
+    assert egress_meter(10, burst_kbit, shaped).burst_kbit >= 3 * FRAME_KBIT
+
+
+def test_no_meter_holds_nothing() -> None:
+    with pytest.raises(ValueError, match="at least 1 kbit/s"):
+        egress_meter(0, None, True)
