@@ -6,7 +6,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -14,6 +14,7 @@ from typing import TypeVar
 T = TypeVar("T")
 DEADLINE_S = 20.0
 _GRACE_S = 5.0
+_MOST_S = 120.0  # that a command may take
 
 
 class LabError(RuntimeError):
@@ -35,10 +36,10 @@ def within(namespace: str, argv: Sequence[str]) -> list[str]:
     return ["nsenter", f"--net=/run/netns/{namespace}", "--", *argv]
 
 
-def run(argv: Sequence[str], check: bool = True, deadline_s: float = 120.0, **environment: str) -> str:
+def run(argv: Sequence[str], check: bool = True, environment: Mapping[str, str] | None = None) -> str:
     """Standard output of a command that ends by itself. Raises LabError with its words when it fails."""
     done = subprocess.run(
-        argv, env={**os.environ, **environment}, capture_output=True, text=True, timeout=deadline_s, check=False
+        argv, env={**os.environ, **(environment or {})}, capture_output=True, text=True, timeout=_MOST_S, check=False
     )
     if check and done.returncode != 0:
         raise LabError(f"{' '.join(argv)} ended with {done.returncode}: {(done.stderr + done.stdout).strip()}")

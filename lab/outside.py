@@ -36,7 +36,7 @@ class Outside:
 
     def run(self, *argv: str, check: bool = True, **environment: str) -> str:
         """Standard output of a command run here. Raises LabError with its words when it fails."""
-        return run(within(self.name, argv), check, **environment)
+        return run(within(self.name, argv), check, environment=environment)
 
     def links(self) -> set[str]:
         return {link["ifname"] for link in json.loads(self.run("ip", "-json", "link"))}

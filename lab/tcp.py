@@ -46,7 +46,7 @@ class TcpSender:
 
 @contextmanager
 def tcp_flow(sender: str, receiver: tuple[str, str, int], congestion: str, duration_s: int) -> Iterator[TcpSender]:
-    """From namespace `sender` to (namespace, address, port), with this congestion control, for so long after slow start."""
+    """From namespace `sender` to (namespace, address, port), for so long after slow start."""
     namespace, address, port = receiver
     heard: list[str] = []
     with Child(namespace, ["iperf3", "-s", "-1", "-p", str(port), "--forceflush"], heard.append) as server:

@@ -74,7 +74,7 @@ class Sent:
 
 
 class UdpSender:
-    """Sends to a port at a frame rate that may be changed at any time. source: the address to send from, None: its own."""
+    """Sends to a port at a frame rate that may be changed at any time. source: address to send from, None: its own."""
 
     def __init__(
         self,

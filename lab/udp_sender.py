@@ -2,8 +2,8 @@
 
     udp_sender.py SOURCE|- DESTINATION PORT PAYLOAD_BYTES
 
-Each line on standard input is a frame rate in kbit/s; 0 pauses. To each it answers one line of JSON, and a last one when
-standard input ends: {"at_s": CLOCK_MONOTONIC, "sent": datagrams the socket took, "refused": datagrams it did not take}.
+Each line on standard input is a frame rate in kbit/s; 0 pauses. To each it answers one line of JSON, and a last one
+when standard input ends: {"at_s": CLOCK_MONOTONIC, "sent": ..., "refused": ...}, datagrams that the socket took and not.
 """
 
 from __future__ import annotations

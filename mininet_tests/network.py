@@ -6,7 +6,7 @@ Nothing of it touches the machine's Open vSwitch or network, and nothing is left
 from __future__ import annotations
 
 import os
-import subprocess
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,14 +18,13 @@ from mininet.node import Controller, OVSSwitch
 
 from controller.config import StateDir
 from controller.host import namespace
+from lab.children import run, wait_until, within
 from mininet_tests.topology import PLACES, SWITCHES, UPLINK, Place, TwoSwitches, policy, uplink_device
-from tests.support.ovs_sandbox import Daemon, PrivateOvs, WeirDbServer, wait_until
+from tests.support.ovs_sandbox import Daemon, PrivateOvs, WeirDbServer
 
 _BIN = Path(sys.executable).parent
 _PORT = 6653
 PROTOCOLS = "OpenFlow10,OpenFlow13"
-
-
 Mininet.inited = True  # else it changes limits of the whole machine, and leaves them so
 
 
@@ -60,25 +59,19 @@ class RyuManager(Controller):
 
 
 class Host:
-    """A Mininet host: commands run in it, sockets are made in it and used from here."""
+    """A Mininet host: commands run in it, sockets are made in it and used from here. namespace: the name given to its."""
 
-    def __init__(self, place: Place, pid: int) -> None:
-        self.place, self.pid = place, pid
+    def __init__(self, place: Place, namespace_name: str) -> None:
+        self.place, self.namespace = place, namespace_name
         self.name, self.mac, self.v4, self.v6 = place.name, place.mac, place.v4, place.v6
+        self.device = f"{place.name}-eth0"
 
-    @property
-    def namespace(self) -> Path:
-        return Path(f"/proc/{self.pid}/ns/net")
+    def run(self, *argv: str) -> str:
+        return run(within(self.namespace, argv))
 
-    @property
-    def device(self) -> str:
-        return f"{self.name}-eth0"
-
-    def run(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        enter = ["mnexec", "-a", str(self.pid), *argv]
-        done = subprocess.run(enter, capture_output=True, text=True, timeout=60)
-        assert not check or done.returncode == 0, f"{self.name}: {argv!r}: {done.stderr}{done.stdout}"
-        return done
+    def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
+        with namespace.entered(namespace.named(self.namespace)):
+            return socket.socket(family, kind, protocol)
 
 
 class WeirNetwork:
@@ -100,11 +93,9 @@ class WeirNetwork:
         for place in PLACES:
             self.adopt(place)
 
-    def weir(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "WEIR_STATE_DIR": str(self.state.path)}
-        done = subprocess.run([str(_BIN / "weir"), *argv], env=environment, capture_output=True, text=True, timeout=60)
-        assert not check or done.returncode == 0, f"weir {argv!r} ended with {done.returncode}: {done.stderr}"
-        return done
+    def weir(self, *argv: str) -> str:
+        """Standard output. Raises LabError with the command's words when it fails."""
+        return run([str(_BIN / "weir"), *argv], WEIR_STATE_DIR=str(self.state.path))
 
     def apply(self, text: str) -> None:
         """In force on both switches when this returns."""
@@ -133,10 +124,15 @@ class WeirNetwork:
         stack.callback(net.stop)
         net.start()
         for place in PLACES:
-            host = Host(place, net.get(place.name).pid)
-            self.hosts[place.name] = host
-            host.run("ethtool", "-K", host.device, "tx", "off")
-            host.run("ip", "address", "add", f"{place.v6}/64", "dev", host.device, "nodad")
+            self.hosts[place.name] = self._prepared_host(place, net.get(place.name).pid, stack)
+
+    def _prepared_host(self, place: Place, pid: int, stack: ExitStack) -> Host:
+        host = Host(place, f"{self.ovs.namespace}-{place.name}")
+        run(["ip", "netns", "attach", host.namespace, str(pid)])
+        stack.callback(run, ["ip", "netns", "delete", host.namespace])
+        host.run("ethtool", "-K", host.device, "tx", "off")  # the userspace datapath fills in no checksums
+        host.run("ip", "address", "add", f"{place.v6}/64", "dev", host.device, "nodad")
+        return host
 
     def _start_agent(self, switch: str) -> Daemon:
         argv = [str(_BIN / "weir"), "agent", "--bridge", switch, "--chassis", switch]
@@ -145,11 +141,15 @@ class WeirNetwork:
         return Daemon(argv, self.state.log / f"agent-{switch}.log", self.ovs.namespace, environment)
 
     def _chassis_known(self) -> bool:
-        dump = subprocess.run(
-            ["ovsdb-client", "dump", f"unix:{self.state.weir_db_socket}", "Weir", "Chassis", "name"],
-            check=True, capture_output=True, text=True,
-        ).stdout  # fmt: skip
+        dump = run(["ovsdb-client", "dump", f"unix:{self.state.weir_db_socket}", "Weir", "Chassis", "name"])
         return all(switch in dump for switch in SWITCHES)
+
+    def flows(self, switch: str) -> str:
+        return self.ovs.ofctl("--names", "dump-flows", switch)
+
+    def connected(self, switch: str) -> bool:
+        """Whether the switch has its controller."""
+        return "true" in self.ovs.vsctl("--columns=is_connected", "list", "controller", self._controller_of(switch))
 
     def logs(self) -> str:
         parts = []
@@ -171,7 +171,7 @@ def weir_network() -> Iterator[WeirNetwork]:
         try:
             network.start(stack)
         except BaseException:
-            print(network.logs()); import shutil; shutil.copytree(state.log,'/tmp/mnlogs',dirs_exist_ok=True)
+            print(network.logs())
             raise
         yield network
 

@@ -37,7 +37,7 @@ class VirtualInterface:
     """
 
     name: str
-    number: int  # 1..65534; conntrack zone, meter id and cookie derive from it
+    number: int  # 1..49151; conntrack zone, meter id and cookie derive from it
     policy: str
     segment: str
     kind: str  # veth | port

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 
 from controller.compiler.bridge import Bridge
 from controller.compiler.flow import Flow, flow, goto, of_table
-from controller.compiler.terms import Fields, Term, header, original_tuple, terms, without_numbers
+from controller.compiler.terms import Fields, Term, header, original_tuple, shows_other_protocol, terms, without_numbers
 from controller.dataplane.actions import DROP, Instructions
 from controller.dataplane.cookies import CookieKind
 from controller.dataplane.pipeline import EGRESS_COMMIT, EGRESS_POLICY, INGRESS_COMMIT, INGRESS_POLICY, Table
@@ -32,6 +32,8 @@ from controller.dataplane.protocols import (
 from controller.dataplane.registers import SOURCE_NODE, TARGET_NODE
 from policies.model import Action, Direction, Rule
 from policies.resolve import ResolvedNode
+
+Fragment = tuple[bool, Term]  # of a reply or not, and what shows of it
 
 FIRST_RULE = 60_000  # priority of a node's first rule; the next one's is lower by one
 _INVALID, _ERROR, _UNMATCHED = 65_000, 64_000, 1
@@ -93,33 +95,35 @@ def _node(
 ) -> Iterator[Flow]:
     """What of a leaf's rules stands in one table: rules of its direction, and replies of the other's rules."""
     table, register, _ = _STAGES[direction]
-    fragments: set[tuple[bool, Term]] = set()
+    fragments: set[Fragment] = set()
     for place, rule in enumerate(node.rules):
         origin, verdict = (CookieKind.RULE, rule_numbers[rule.identity]), _verdict(rule.action, direction)
         for fields in _matches(rule, direction, expanded[rule.identity], fragments):
             yield flow(table, FIRST_RULE - place, {register: number, **fields}, origin, verdict)
 
 
-def _matches(
-    rule: Rule, direction: Direction, rule_terms: list[Term], fragments: set[tuple[bool, Term]]
-) -> Iterator[Fields]:
-    """fragments: terms by which earlier rules let later fragments pass, of replies or not; this rule's are added."""
-    for is_reply, judged, state, render in (
-        (False, direction, _ORIGINAL, header),
-        (True, _OPPOSITE[direction], _REPLY, original_tuple),
-    ):
-        if judged not in rule.directions:
-            continue
+def _matches(rule: Rule, direction: Direction, rule_terms: list[Term], fragments: set[Fragment]) -> Iterator[Fields]:
+    """fragments: those that earlier rules have decided already; this rule's are added."""
+    if direction in rule.directions:
         for term in rule_terms:
-            yield {**state, **render(term)}
-            if not term.has_numbers:
-                continue  # fragments look like any other packet
-            if not is_reply and term.protocol != SCTP:
+            yield {**_ORIGINAL, **header(term)}
+            if term.has_numbers and term.protocol != SCTP:
                 yield {**_ORIGINAL_TRACKED, **original_tuple(term), "ip_frag": FIRST_FRAGMENT}
-            later = without_numbers(term)
-            if rule.action is Action.ALLOW and (is_reply, later) not in fragments:
-                fragments.add((is_reply, later))
-                yield {**state, **render(later), "ip_frag": LATER_FRAGMENT}
+            if shows_other_protocol(term) or (term.has_numbers and rule.action is Action.ALLOW):
+                yield from _later(False, term, fragments)
+    if _OPPOSITE[direction] in rule.directions:
+        for term in rule_terms:
+            yield {**_REPLY, **original_tuple(term)}
+            if term.has_numbers and rule.action is Action.ALLOW:
+                yield from _later(True, term, fragments)
+
+
+def _later(is_reply: bool, term: Term, fragments: set[Fragment]) -> Iterator[Fields]:
+    fragment = is_reply, without_numbers(term)
+    if fragment not in fragments:
+        fragments.add(fragment)
+        state = _REPLY if is_reply else _ORIGINAL_TRACKED
+        yield {**state, **original_tuple(fragment[1]), "ip_frag": LATER_FRAGMENT}
 
 
 def _verdict(action: Action, direction: Direction) -> Instructions:

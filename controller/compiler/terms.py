@@ -105,6 +105,11 @@ def without_numbers(term: Term) -> Term:
     return Term(term.version, term.source, term.destination, term.protocol)
 
 
+def shows_other_protocol(term: Term) -> bool:
+    """Whether the header of a later fragment hides that the term matches it: in IPv6 it says 44, a fragment."""
+    return term.version == 6 and term.protocol is not None
+
+
 def _of(networks: Sequence[IPNetwork] | None, version: int) -> Sequence[IPNetwork | None]:
     if networks is None:
         return (None,)

@@ -1,17 +1,19 @@
 """Numbers for what a policy names and for VIFs. Pure.
 
-The numbers of segments, nodes and rules stand in flow entries and cookies and are never given twice. A VIF's number
-also is a conntrack zone and so has 16 bits: it comes back only after all others have had their turn.
+The numbers of segments and rules stand in flow entries and cookies and are never given twice. Those of VIFs and nodes
+must fit into less: into the minor and major numbers of queue classes, a VIF's into a conntrack zone too. They are given
+out in a circle, so that one comes back only after all others have had their turn.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 
 from policies.model import PolicySet
 
-VIF_NUMBERS = range(1, 65535)
 VIF = "vif"  # key in next_number; the others are the kinds of identifiers
+CIRCLES = {VIF: range(1, 0xC000), "node": range(1, 0x3FFE)}  # see host/queue_plan
 
 
 def named(policies: PolicySet) -> Iterator[tuple[str, str]]:
@@ -27,29 +29,43 @@ def named(policies: PolicySet) -> Iterator[tuple[str, str]]:
 def renumber(
     policies: PolicySet, numbers: Mapping[tuple[str, str], int], next_number: Mapping[str, int]
 ) -> tuple[dict[tuple[str, str], int], dict[str, int]]:
-    """The numbers of what `policies` names: those there were, new ones for what is new, none for what has gone."""
-    after, following = {}, dict(next_number)
-    for kind, key in sorted(set(named(policies))):
-        number = numbers.get((kind, key))
-        if number is None:
-            number = following.get(kind, 1)
-            following[kind] = number + 1
-        after[kind, key] = number
+    """The numbers of what `policies` names: those there were, new ones for what is new, none for what has gone.
+
+    Raises NoNumberLeft.
+    """
+    wanted = sorted(set(named(policies)))
+    after = {name: numbers[name] for name in wanted if name in numbers}
+    taken: dict[str, set[int]] = defaultdict(set)
+    following = dict(next_number)
+    for (kind, _), number in after.items():
+        taken[kind].add(number)
+    for kind, key in wanted:
+        if (kind, key) not in after:
+            number = next_free(kind, following.get(kind, 1), taken[kind].__contains__)
+            after[kind, key], following[kind] = number, number_after(kind, number)
+            taken[kind].add(number)
     return after, following
 
 
-def next_vif_number(start: int, is_free: Callable[[int], bool]) -> int | None:
-    """The first free number from `start` on, going round; None when none is left."""
-    offset = start - VIF_NUMBERS.start
-    for step in range(len(VIF_NUMBERS)):
-        number = VIF_NUMBERS[(offset + step) % len(VIF_NUMBERS)]
-        if is_free(number):
+class NoNumberLeft(ValueError):
+    """All numbers of a circle are in use."""
+
+
+def next_free(kind: str, start: int, is_taken: Callable[[int], bool]) -> int:
+    """The first free number from `start` on, going round where the kind's numbers are a circle. Raises NoNumberLeft."""
+    circle = CIRCLES.get(kind)
+    if circle is None:
+        return start
+    for step in range(len(circle)):
+        number = circle[(start - circle.start + step) % len(circle)]
+        if not is_taken(number):
             return number
-    return None
+    raise NoNumberLeft(f"all {len(circle):,} numbers for {kind}s are in use. Delete what is not needed.")
 
 
-def following_vif_number(number: int) -> int:
-    return number + 1 if number + 1 in VIF_NUMBERS else VIF_NUMBERS.start
+def number_after(kind: str, number: int) -> int:
+    circle = CIRCLES.get(kind)
+    return number + 1 if circle is None or number + 1 in circle else circle.start
 
 
 def vif_mac(system_id: str, number: int) -> str:

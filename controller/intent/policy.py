@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_interface
 
 from controller.intent.errors import NotInForce, Rejected
-from controller.intent.numbering import renumber
+from controller.intent.numbering import NoNumberLeft, renumber
 from controller.intent.vif_drafting import broken_promises, member
 from controller.intent.wait import await_in_force
 from controller.intent.writing import write
@@ -58,7 +58,10 @@ def submit(db: WeirDb, files: Mapping[str, str], by: str, now_s: Callable[[], fl
 
     def decide(base: Snapshot) -> Command:
         policies = check(files, base)
-        numbers, next_number = renumber(policies, base.numbers, base.next_number)
+        try:
+            numbers, next_number = renumber(policies, base.numbers, base.next_number)
+        except NoNumberLeft as fault:
+            raise Rejected([str(fault)]) from fault
         if base.policy_version and dict(files) == dict(base.files) and numbers == dict(base.numbers):
             return Command()
         return Command(policy=PolicyText(files, by, now_s()), numbers=numbers, next_number=next_number)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from controller.intent.addresses import AddressBook, BadAddress
 from controller.intent.errors import Rejected
-from controller.intent.numbering import VIF, following_vif_number, next_vif_number, vif_mac
+from controller.intent.numbering import VIF, NoNumberLeft, next_free, number_after, vif_mac
 from controller.intent.vif_checks import VifRequest, canonical_mac, complaints
 from ovsdb.rows import Snapshot, VirtualInterface
 from policies.hierarchy import Member, admission
@@ -90,9 +90,10 @@ class _Desk:
             addresses = [self._addresses.claim(segment, text, request.name) for text in request.addresses]
         else:
             addresses = self._addresses.assign(segment, request.name)
-        number = next_vif_number(self.next_number, self._is_free)
-        if number is None:
-            raise BadAddress("there is no VIF number left. Delete VIFs that are not needed.")
+        try:
+            number = next_free(VIF, self.next_number, self._is_taken)
+        except NoNumberLeft as fault:
+            raise BadAddress(str(fault)) from fault
         vif = VirtualInterface(
             name=request.name,
             number=number,
@@ -111,7 +112,7 @@ class _Desk:
 
     def _take(self, vif: VirtualInterface) -> None:
         self.vifs.append(vif)
-        self.next_number = following_vif_number(vif.number)
+        self.next_number = number_after(VIF, vif.number)
         self._names.add(vif.name)
         self._numbers.add(vif.number)
         self._macs[vif.mac] = vif.name
@@ -128,8 +129,8 @@ class _Desk:
             return self._hosts[0]
         return request.chassis
 
-    def _is_free(self, number: int) -> bool:
-        return number not in self._numbers and vif_mac(self._system_id, number) not in self._macs
+    def _is_taken(self, number: int) -> bool:
+        return number in self._numbers or vif_mac(self._system_id, number) in self._macs
 
 
 def _link(chassis: str | None, vif: VirtualInterface | VifRequest) -> tuple[str | None, str, str]:

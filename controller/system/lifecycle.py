@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -98,7 +99,7 @@ def check(system: System, directory: StateDir) -> None:
     """Raises SystemFault when something here stands in the way of what is planned."""
     if directory.run.exists() and directory.run.stat().st_uid != os.geteuid():
         raise SystemFault(
-            f"{directory.run} belongs to another user, and the controller, without privilege, could make no socket there",
+            f"{directory.run} belongs to another user, so the controller, without privilege, can make no socket there",
             "Remove it, or choose another state directory",
         )
     network.check_devices(system)
@@ -134,7 +135,7 @@ def start_supervisor(directory: StateDir) -> None:
     logs.note(log, "starting")
     argv = (sys.executable, "-m", supervisor.__name__, "--state-dir", str(directory.path))
     with log.open("ab") as output:
-        subprocess.Popen(
+        started = subprocess.Popen(
             argv,
             env={**programs.inherited_environment(), **processes.mark(directory.path, SUPERVISOR)},
             stdin=subprocess.DEVNULL,
@@ -143,6 +144,8 @@ def start_supervisor(directory: StateDir) -> None:
             cwd="/",
             start_new_session=True,
         )
+    while started.poll() is None and not supervisor_runs(directory):  # exec shows the environment a moment late
+        time.sleep(0.005)
 
 
 def stop(system: System | None, directory: StateDir) -> list[str]:

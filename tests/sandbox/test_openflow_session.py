@@ -25,6 +25,7 @@ from controller.dataplane.entries import FlowBody, FlowKey, MeterBody, SwitchSta
 from controller.dataplane.fields import FIELDS
 from controller.dataplane.match import match
 from controller.dataplane.stages import stages
+from controller.dataplane.text import key_text
 from controller.openflow import flow_codec
 from controller.openflow.wire import Type, message
 from tests.support.openflow_probe import SOCKET_VARIABLE, ProbeClient, ProbeFailed
@@ -211,7 +212,7 @@ def test_one_bad_entry_among_a_thousand_leaves_nothing(switch: Switch, key: Flow
     switch.become(before)
     after = SwitchState({**entries(500), key: bad, **entries(500, table=3)})
     (failure,) = switch.change(before, after)
-    assert words in failure and f"{key.table}" in failure
+    assert words in failure and key_text(key) in failure
     assert switch.read() == before
     switch.ovs.vsctl("clear", "bridge", "br0", "flow_tables")
 

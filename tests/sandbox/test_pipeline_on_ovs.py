@@ -125,22 +125,22 @@ def test_a_changed_rule_cuts_and_restores_an_established_connection(lan: Switche
         assert client.recv(20) == b"reply while denied"
 
 
-def test_fragments_are_judged_as_the_whole_packet(lan: SwitchedLan) -> None:
+@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "10.0.0.2"), (socket.AF_INET6, "fd00::2")])
+def test_fragments_are_judged_as_the_whole_packet(lan: SwitchedLan, family: int, address: str) -> None:
     hold(lan, WEB_ONLY)
-    received = lan.instances["b"].socket(socket.AF_INET, socket.SOCK_DGRAM)
-    denied = lan.instances["b"].socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sender = lan.instances["a"].socket(socket.AF_INET, socket.SOCK_DGRAM)
-    with received, denied, sender:
-        received.bind(("10.0.0.2", 53))
-        denied.bind(("10.0.0.2", 54))
-        received.settimeout(5)
-        denied.settimeout(0.5)
+    allowed = lan.instances["b"].socket(family, socket.SOCK_DGRAM)
+    denied = lan.instances["b"].socket(family, socket.SOCK_DGRAM)
+    sender = lan.instances["a"].socket(family, socket.SOCK_DGRAM)
+    with allowed, denied, sender:
+        for receiver, port, wait_s in ((allowed, 53, 5), (denied, 54, 0.5)):
+            receiver.bind((address, port))
+            receiver.settimeout(wait_s)
         sender.settimeout(5)
-        sender.sendto(b"x" * 4000, ("10.0.0.2", 54))
-        sender.sendto(b"y" * 4000, ("10.0.0.2", 53))
-        data, peer = received.recvfrom(5000)
+        sender.sendto(b"x" * 4000, (address, 54))
+        sender.sendto(b"y" * 4000, (address, 53))
+        data, peer = allowed.recvfrom(5000)
         assert data == b"y" * 4000
-        received.sendto(b"z" * 4000, peer)
+        allowed.sendto(b"z" * 4000, peer)
         assert sender.recv(5000) == b"z" * 4000
         with pytest.raises(TimeoutError):
             denied.recv(5000)

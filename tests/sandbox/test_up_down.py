@@ -136,6 +136,35 @@ def test_a_killed_supervisor_is_started_by_up_and_adopts(system: SystemUnderTest
     assert after["supervisor"] != before["supervisor"]
 
 
+@pytest.mark.parametrize("stage", ["namespace", "supervisor"])
+def test_an_interrupted_up_is_taken_down_or_finished(system: SystemUnderTest, stage: str) -> None:
+    seen = {"namespace": system.namespaces, "supervisor": system.pids}[stage]
+    for finish in ("down", "up"):
+        starting = system.start("up", "--uplink", "out0")
+        wait_until(seen, f"{stage} is there")
+        starting.kill()
+        starting.wait()
+        if finish == "up":
+            system.weir("up", "--uplink", "out0")
+            assert system.json("status")["problems"] == []
+        system.weir("down")
+        assert system.traces() == NOTHING
+        assert system.home.links() == {"lo"}
+
+
+def test_a_vif_that_cannot_come_back_does_not_hold_up_the_others(system: SystemUnderTest, policy: str) -> None:
+    system.weir("up", "--policy", policy)
+    with Home("gone") as gone:
+        system.weir("vif", "create", "a", "--policy", "red", "--netns", gone.name)
+        system.weir("vif", "create", "b", "--policy", "red")
+        system.weir("down")
+    system.weir("up")
+    assert {vif["name"]: vif["state"] for vif in system.json("vif", "list")} == {"a": "error", "b": "ready"}
+    status = system.weir("status", check=False)
+    assert status.returncode == 1
+    assert "VIF a: " in status.stderr
+
+
 def test_down_after_everything_was_killed(system: SystemUnderTest) -> None:
     system.weir("up", "--uplink", "out0")
     system.kill(["supervisor", *PROCESSES])

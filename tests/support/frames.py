@@ -37,6 +37,17 @@ def udp(source_port: int, destination_port: int, payload: bytes = b"weir") -> by
     return struct.pack("!HHHH", source_port, destination_port, 8 + len(payload), 0) + payload
 
 
+def transport(source: str, destination: str, protocol: int, ports: tuple[int, int], payload: bytes) -> bytes:
+    """A UDP datagram or the SYN of a TCP connection, of either family, with its checksum. ports: source, destination."""
+    if protocol == UDP:
+        head, at = struct.pack("!HHHH", *ports, 8 + len(payload), 0), 6
+    else:
+        head, at = struct.pack("!HHIIBBHHH", *ports, 1, 0, 5 << 4, SYN, 65535, 0, 0), 16
+    body = head + payload
+    pseudo = ip_address(source).packed + ip_address(destination).packed + struct.pack("!II", len(body), protocol)
+    return body[:at] + struct.pack("!H", _checksum(pseudo + body)) + body[at + 2 :]
+
+
 def icmp(kind: int, code: int, rest: bytes) -> bytes:
     body = struct.pack("!BBH", kind, code, 0) + rest
     return body[:2] + struct.pack("!H", _checksum(body)) + rest

@@ -67,6 +67,11 @@ class SystemUnderTest:
     def weir(self, *argv: str, check: bool = True, **environment: str) -> Finished:
         return self.home.run(WEIR, *argv, check=check, WEIR_STATE_DIR=str(self.directory.path), **environment)
 
+    def start(self, *argv: str) -> subprocess.Popen[bytes]:
+        """Without waiting for its end."""
+        enter = ["nsenter", f"--net=/run/netns/{self.home.name}", "--", WEIR, *argv]
+        return subprocess.Popen(enter, env={**os.environ, "WEIR_STATE_DIR": str(self.directory.path)})
+
     def json(self, *argv: str) -> Any:
         return json.loads(self.weir(*argv, "--json").stdout)
 

@@ -103,3 +103,10 @@ def test_a_number_is_kept_while_it_is_named_and_never_given_again(path: list[Pol
                 seen.add((kind, number))
         numbers = after
     assert renumber(path[-1] if path else PolicySet(), numbers, following) == (numbers, following)
+
+
+def test_numbers_of_nodes_go_round_and_skip_those_in_use() -> None:
+    policies = parse({"p.yaml": "weir: 1\npolicies: {a: {}, b: {}, c: {}}\n"})
+    after, following = renumber(policies, {("node", "a"): 1}, {"node": 16381})
+    assert {key: number for (_, key), number in after.items()} == {"a": 1, "b": 16381, "c": 2}
+    assert following["node"] == 3
