@@ -9,6 +9,10 @@ import pytest
 from mininet_tests.network import WeirNetwork, weir_network
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("filterwarnings", "ignore:distutils Version classes:DeprecationWarning:mininet")
+
+
 @pytest.fixture(scope="session")
 def network() -> Iterator[WeirNetwork]:
     with weir_network() as running:

@@ -95,7 +95,7 @@ class WeirNetwork:
 
     def weir(self, *argv: str) -> str:
         """Standard output. Raises LabError with the command's words when it fails."""
-        return run([str(_BIN / "weir"), *argv], WEIR_STATE_DIR=str(self.state.path))
+        return run([str(_BIN / "weir"), *argv], environment={"WEIR_STATE_DIR": str(self.state.path)})
 
     def apply(self, text: str) -> None:
         """In force on both switches when this returns."""
