@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from controller.host import namespace
 from lab.children import wait_until
 from mininet_tests.network import Host
 from tests.support import frames
@@ -47,9 +48,6 @@ class Wire:
     def send(self, frame: bytes) -> None:
         self._socket.send(frame)
 
-    def close(self) -> None:
-        self._socket.close()
-
     def arrivals(self) -> list[Arrival]:
         """All that came and did not leave from here."""
         with contextlib.suppress(BlockingIOError):
@@ -79,23 +77,28 @@ def _arrival(frame: bytes, ancillary: list[tuple[int, int, bytes]]) -> Arrival:
 def wires(*hosts: Host) -> Iterator[Mapping[str, Wire]]:
     """By name of the host."""
     with contextlib.ExitStack() as stack:
-        made = {}
-        for host in hosts:
-            opened = host.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_EVERY_PROTOCOL))
-            made[host.name] = Wire(stack.enter_context(opened), host.device)
-        yield made
+        yield {host.name: stack.enter_context(wire_in(host.namespace, host.device)) for host in hosts}
+
+
+@contextmanager
+def wire_in(namespace_name: str, device: str) -> Iterator[Wire]:
+    with namespace.entered(namespace.named(namespace_name)):
+        opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_EVERY_PROTOCOL))
+    with opened:
+        yield Wire(opened, device)
 
 
 def flush(sender: Host, out: Wire, witness: Wire) -> None:
-    """Returns when everything that `sender` has sent so far has been judged on the way to the witness, in its segment.
+    """Returns when everything that `sender` has sent so far has been judged on the way to the witness, in its segment."""
+    flush_from(sender.mac, sender.v4, out.send, witness)
 
-    ARP is always let through; a broadcast crosses every switch.
-    """
+
+def flush_from(mac: str, address: str, send: Callable[[bytes], None], witness: Wire) -> None:
+    """As `flush`, for a sender that is no host. ARP is always let through; a broadcast crosses every switch."""
     number = next(_numbers)
-    nobody = f"169.254.{number >> 8}.{number & 0xFF}"
-    asked = frames.arp(1, sender.mac, sender.v4, nobody)
-    out.send(frames.ether(sender.mac, frames.BROADCAST, 0x0806, asked))
-    wait_until(lambda: witness.has(asked), f"a broadcast of {sender.name} at its witness")
+    asked = frames.arp(1, mac, address, f"169.254.{number >> 8}.{number & 0xFF}")
+    send(frames.ether(mac, frames.BROADCAST, 0x0806, asked))
+    wait_until(lambda: witness.has(asked), f"a broadcast of {mac} at its witness")
 
 
 def came(sender: Host, receiver: Host, build: Callable[[bytes], bytes]) -> bool:

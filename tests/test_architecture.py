@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "controller.reconcile": {"controller.dataplane"},
     "controller.stream": set(),
     "controller.openflow": {"controller.dataplane", "controller.reconcile"},
-    "controller.intent": {"policies", "ovsdb"},
+    "controller.intent": {"policies", "ovsdb", "controller.compiler"},
     "controller.runtime": {
         "policies", "ovsdb", "controller.dataplane", "controller.compiler", "controller.allocation",
         "controller.reconcile", "controller.stream",

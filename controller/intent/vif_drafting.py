@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from controller.compiler.forward import MOST_IN_SEGMENT
 from controller.intent.addresses import AddressBook, BadAddress
 from controller.intent.errors import Rejected
 from controller.intent.numbering import VIF, NoNumberLeft, next_free, number_after, vif_mac
@@ -65,6 +67,7 @@ class _Desk:
         self._policies, self._hosts, self._system_id = policies, list(snapshot.chassis), system_id
         self._names = set(snapshot.interfaces)
         self._numbers = {vif.number for vif in present}
+        self._members = Counter((vif.chassis, vif.segment) for vif in present)
         self._macs = {vif.mac: vif.name for vif in present}
         self._links = {_link(vif.chassis, vif): vif.name for vif in present if vif.binding}
         self._addresses = AddressBook((vif.segment, address, vif.name) for vif in present for address in vif.addresses)
@@ -91,7 +94,13 @@ class _Desk:
         else:
             addresses = self._addresses.assign(segment, request.name)
         try:
-            number = next_free(VIF, self.next_number, self._is_taken)
+            place = (self._chassis(request), segment.name)
+        if self._members[place] >= MOST_IN_SEGMENT:
+            raise BadAddress(
+                f"segment '{segment.name}' has {MOST_IN_SEGMENT} VIFs on this host, the most that a broadcast reaches. "
+                "Use another segment or host."
+            )
+        number = next_free(VIF, self.next_number, self._is_taken)
         except NoNumberLeft as fault:
             raise BadAddress(str(fault)) from fault
         vif = VirtualInterface(
@@ -115,6 +124,7 @@ class _Desk:
         self.next_number = number_after(VIF, vif.number)
         self._names.add(vif.name)
         self._numbers.add(vif.number)
+        self._members[vif.chassis, vif.segment] += 1
         self._macs[vif.mac] = vif.name
         if vif.binding:
             self._links[_link(vif.chassis, vif)] = vif.name

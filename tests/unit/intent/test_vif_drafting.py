@@ -6,6 +6,7 @@ from ipaddress import ip_interface
 
 import pytest
 
+from controller.compiler.forward import MOST_IN_SEGMENT
 from controller.intent.errors import Rejected
 from controller.intent.vif_checks import VifRequest
 from controller.intent.vif_drafting import Draft, draft
@@ -189,3 +190,9 @@ def test_a_thousand_cost_about_the_time_of_their_number() -> None:
 
     seconds(10)
     assert seconds(2000) < 40 * seconds(200)  # 10 for a cost in proportion, 100 for one that grows with the square
+
+
+def test_a_segment_holds_no_more_vifs_than_a_broadcast_reaches() -> None:
+    crowd = [vif(f"n{number}", number, addresses=()) for number in range(1, MOST_IN_SEGMENT + 1)]
+    with pytest.raises(Rejected, match=f"segment 'lab' has {MOST_IN_SEGMENT} VIFs on this host"):
+        drafts([VifRequest("more", "free", "lab")], world(*crowd))

@@ -1,0 +1,108 @@
+"""Segments share the link between the switches and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from mininet_tests.network import Host, WeirNetwork
+from mininet_tests.topology import SWITCHES, VLANS, policy, uplink_device
+from mininet_tests.traffic import Wire, came, flush, flush_from, mark, udp, wire_in, wires
+from tests.support import frames
+
+NEAR, FAR = SWITCHES
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hosts(network: WeirNetwork) -> dict[str, Host]:
+    network.apply(policy())
+    return network.hosts
+
+
+@contextmanager
+def on_the_link(network: WeirNetwork, switch: str) -> Iterator[Wire]:
+    """That switch's end of the link: receives what comes to it, sends to the other."""
+    with wire_in(network.ovs.namespace, uplink_device(switch)) as wire:
+        yield wire
+
+
+def tagged(*tags: int) -> Callable[[bytes], bytes]:
+    """Puts tags behind the addresses, the outer one first."""
+    head = b"".join(b"\x81\x00" + tag.to_bytes(2, "big") for tag in tags)
+    return lambda frame: frame[:12] + head + frame[12:]
+
+
+def everything_that_might_cross(sender: Host, targets: list[Host]) -> list[bytes]:
+    """Unicast to each target and broadcast, IPv4, IPv6 and ARP; untagged, and tagged in every way that might help."""
+    plain = [udp(sender, target, 9, v6)(mark()) for target in targets for v6 in (False, True)]
+    plain += [frames.ether(sender.mac, frames.BROADCAST, 0x0800, plain[0][14:] + mark())]
+    plain += [
+        frames.ether(sender.mac, target, 0x0806, frames.arp(1, sender.mac, sender.v4, other.v4))
+        for other in targets
+        for target in (frames.BROADCAST, other.mac)
+    ]
+    red, blue = VLANS["red"], VLANS["blue"]
+    return plain + [tagged(*tags)(frame) for frame in plain for tags in ((0,), (red,), (blue,), (red, blue), (blue, blue))]
+
+
+@pytest.mark.parametrize(("sender", "receivers", "relay"), [("h1", ("h2", "h4"), "h3"), ("h2", ("h1", "h3"), "h4")])
+def test_nothing_crosses_between_segments(
+    hosts: dict[str, Host], sender: str, receivers: tuple[str, str], relay: str
+) -> None:
+    """relay: of the sender's segment, on the other switch, where it must not bring a tagged frame either."""
+    source, targets = hosts[sender], [hosts[name] for name in receivers]
+    attempts = everything_that_might_cross(source, targets)
+    with wires(source, hosts[relay], *targets) as made:
+        for frame in attempts:
+            made[sender].send(frame)
+        flush(source, made[sender], made[relay])
+        flush(targets[0], made[receivers[0]], made[receivers[1]])
+        source_mac = frames.mac_bytes(source.mac)
+        for name in receivers:
+            assert [frame.frame for frame in made[name].arrivals() if frame.frame[6:12] == source_mac] == []
+        tags = {arrival.vlan for arrival in made[relay].arrivals() if arrival.frame[6:12] == source_mac}
+        assert tags == {None}
+
+
+@pytest.mark.parametrize("pair", [("h1", "h3"), ("h2", "h4")], ids="-".join)
+def test_a_segment_crosses_in_its_vlan(network: WeirNetwork, pair: tuple[str, str]) -> None:
+    sender, receiver = (network.hosts[name] for name in pair)
+    probe = mark()
+    with on_the_link(network, FAR) as link, wires(sender, receiver) as made:
+        made[sender.name].send(udp(sender, receiver, 9)(probe))
+        flush(sender, made[sender.name], made[receiver.name])
+        assert made[receiver.name].vlans(probe) == {None}
+        assert link.vlans(probe) == {VLANS[sender.place.segment]}
+
+
+def test_from_the_link_a_frame_enters_the_segment_of_its_vlan_alone(network: WeirNetwork) -> None:
+    """What somebody outside sends to h3's MAC and to all."""
+    h3, h4 = network.hosts["h3"], network.hosts["h4"]
+    outside, red, blue = "02:00:00:00:ff:01", VLANS["red"], VLANS["blue"]
+    tags = {"untagged": (), "red": (red,), "blue": (blue,), "another": (30,), "VLAN 0": (0,), "red in red": (red, red)}
+    with on_the_link(network, NEAR) as link, wires(h3, h4) as made:
+        marks = {(name, to): mark() for name in tags for to in (h3.mac, frames.BROADCAST)}
+        for (name, to), payload in marks.items():
+            packet = frames.ipv4("10.1.0.99", h3.v4, frames.UDP, frames.udp(7, 7, payload))
+            link.send(tagged(*tags[name])(frames.ether(outside, to, 0x0800, packet)))
+        for name, witness in (("red", "h3"), ("blue", "h4")):
+            address = f"10.{VLANS[name] // 10}.0.99"
+            flush_from(outside, address, lambda frame, name=name: link.send(tagged(*tags[name])(frame)), made[witness])
+        arrived = {name: {key for key, payload in marks.items() if made[name].has(payload)} for name in ("h3", "h4")}
+        assert arrived == {"h3": {("red", h3.mac), ("red", frames.BROADCAST)}, "h4": {("blue", frames.BROADCAST)}}
+
+
+def test_an_internal_segment_stays_on_its_switch(network: WeirNetwork) -> None:
+    h7, h8, h9, h1 = (network.hosts[name] for name in ("h7", "h8", "h9", "h1"))
+    with on_the_link(network, FAR) as link, wires(h7, h8, h9, h1) as made:
+        attempts = everything_that_might_cross(h7, [h9, h1])
+        for frame in attempts:
+            made["h7"].send(frame)
+        flush(h7, made["h7"], made["h8"])
+        with wires(network.hosts["h3"]) as beyond:
+            flush(h1, made["h1"], beyond["h3"])
+        for wire in (made["h9"], made["h1"], link):
+            assert not wire.has(frames.mac_bytes(h7.mac))
+    assert came(h7, h8, udp(h7, h8, 9))
