@@ -93,14 +93,14 @@ class _Desk:
             addresses = [self._addresses.claim(segment, text, request.name) for text in request.addresses]
         else:
             addresses = self._addresses.assign(segment, request.name)
-        try:
-            place = (self._chassis(request), segment.name)
+        place = (self._chassis(request), segment.name)
         if self._members[place] >= MOST_IN_SEGMENT:
             raise BadAddress(
-                f"segment '{segment.name}' has {MOST_IN_SEGMENT} VIFs on this host, the most that a broadcast reaches. "
-                "Use another segment or host."
+                f"segment '{segment.name}' has {MOST_IN_SEGMENT} VIFs on this host, "
+                "the most that a broadcast reaches. Use another segment or host."
             )
-        number = next_free(VIF, self.next_number, self._is_taken)
+        try:
+            number = next_free(VIF, self.next_number, self._is_taken)
         except NoNumberLeft as fault:
             raise BadAddress(str(fault)) from fault
         vif = VirtualInterface(
