@@ -1,7 +1,8 @@
 """Offloads of a link that a userspace datapath cannot undo: it reads frames as the instance's stack leaves them.
 
 Segmentation and checksums of a veth are "done by the hardware", that is by nobody: without this TCP breaks, and a UDP
-segment of 64 KB (QUIC sends them) is lost whole. By the ethtool ioctl: features by name, as `ethtool -k` shows them.
+segment of 64 KB (QUIC sends them) is lost whole. Frames that a receiving device has merged are lost likewise. By the
+ethtool ioctl: features by name, as `ethtool -k` shows them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _SIOCETHTOOL = 0x8946
 _GSTRINGS, _GSSET_INFO, _GFEATURES, _SFEATURES = 0x1B, 0x37, 0x3A, 0x3B
 _FEATURE_NAMES = 4  # ETH_SS_FEATURES
 _NAME_BYTES = 32
-_LEFT_TO_OTHERS = re.compile(r"tx-(checksum-.*|.*segmentation|gso-.*)|rx-gro-.*")
+_LEFT_TO_OTHERS = re.compile(r"tx-(checksum-.*|.*segmentation|gso-.*)|rx-gro(-.*)?|rx-lro")
 
 
 def disable(ifname: str) -> None:

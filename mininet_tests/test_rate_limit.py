@@ -1,0 +1,53 @@
+"""A limit holds what floods to its rate, in either direction, and is changed while it does."""
+
+from __future__ import annotations
+
+import pytest
+
+from mininet_tests.measure import SETTLE_S, flows, rates_mbit
+from mininet_tests.network import Host, WeirNetwork
+from mininet_tests.topology import policy
+
+OFFERED_MBIT = 30.0
+WINDOW_S = 3.0
+
+
+@pytest.fixture(scope="module")
+def hosts(network: WeirNetwork) -> dict[str, Host]:
+    return network.hosts
+
+
+def limited(**limits: str) -> str:
+    return policy(**{name: f"unmatched: allow, {bandwidth}" for name, bandwidth in limits.items()})
+
+
+def test_egress_by_a_meter(network: WeirNetwork, hosts: dict[str, Host]) -> None:
+    """One meter for all that h1 sends, to its own switch and to the other; h5 beside it is not touched."""
+    network.apply(limited(h1="egress: {limit: 10 mbit}"))
+    assert "rate=10000" in network.ovs.ofctl("dump-meters", "s1")
+    with flows((hosts["h1"], hosts["h3"]), (hosts["h1"], hosts["h5"]), (hosts["h5"], hosts["h6"])) as made:
+        started_s = max(flow.offer(OFFERED_MBIT if place < 2 else 5.0) for place, flow in enumerate(made))
+        across, within, other = rates_mbit(made, started_s + SETTLE_S, WINDOW_S)
+        assert across + within == pytest.approx(10, rel=0.05)
+        assert other == pytest.approx(5, rel=0.05)
+
+
+def test_ingress_by_a_queue(network: WeirNetwork, hosts: dict[str, Host]) -> None:
+    """Whatever comes to h3 from both switches together; h5 hears h1 as loud as it is."""
+    network.apply(limited(h3="ingress: {limit: 10 mbit}"))
+    with flows((hosts["h1"], hosts["h3"]), (hosts["h6"], hosts["h3"]), (hosts["h1"], hosts["h5"])) as made:
+        started_s = max(flow.offer(rate) for flow, rate in zip(made, (15.0, 15.0, 5.0), strict=True))
+        far, near, other = rates_mbit(made, started_s + SETTLE_S, WINDOW_S)
+        assert far + near == pytest.approx(10, rel=0.05)
+        assert other == pytest.approx(5, rel=0.05)
+
+
+def test_a_new_limit_under_traffic(network: WeirNetwork, hosts: dict[str, Host]) -> None:
+    network.apply(limited(h1="egress: {limit: 12 mbit}"))
+    with flows((hosts["h1"], hosts["h3"])) as made:
+        (flow,) = made
+        started_s = flow.offer(OFFERED_MBIT)
+        assert rates_mbit(made, started_s + SETTLE_S, 2.0) == [pytest.approx(12, rel=0.05)]
+        network.apply(limited(h1="egress: {limit: 6 mbit}"))
+        changed_s = flow.offer(OFFERED_MBIT)
+        assert rates_mbit(made, changed_s + SETTLE_S, WINDOW_S) == [pytest.approx(6, rel=0.05)]
