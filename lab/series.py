@@ -55,6 +55,14 @@ class Series:
         count = int((to_s - from_s) / tick_s + 1e-9)
         return [self.kbps(from_s + n * tick_s, from_s + (n + 1) * tick_s) for n in range(count)]
 
+    def longest_below_s(self, kbps: float, from_s: float, to_s: float, window_s: float = 0.2) -> float:
+        """The longest time on end during which each window's rate was below so much."""
+        longest = run = 0
+        for rate in self.ticks(from_s, to_s, window_s):
+            run = run + 1 if rate < kbps else 0
+            longest = max(longest, run)
+        return longest * window_s
+
     def longest_silence_s(self, from_s: float, to_s: float) -> float:
         """The longest time between two counts of that span in which nothing came."""
         longest, since_s, seen = 0.0, from_s, self.counts[self._place(from_s)].frames

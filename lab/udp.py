@@ -48,6 +48,13 @@ class UdpReceiver:
         self.await_time(from_s + duration_s)
         return {port: series.kbps(from_s, from_s + duration_s) for port, series in self.ports.items()}
 
+    def lost(self, port: int, sent: Sent, patience_s: float = 2.0) -> int:
+        """How many of the datagrams that a sender, now quiet, has sent did not come; what is under way is awaited."""
+        end_s = time.monotonic() + patience_s
+        while self.ports[port].frames < sent.sent and time.monotonic() < end_s:
+            self.await_time(time.monotonic())
+        return sent.sent - self.ports[port].frames
+
     def _has_begun(self) -> bool:
         return self._alive() and all(series.counts for series in self.ports.values())
 

@@ -3,7 +3,7 @@
     udp_sender.py SOURCE|- DESTINATION PORT PAYLOAD_BYTES
 
 Each line on standard input is a frame rate in kbit/s; 0 pauses. To each it answers one line of JSON, and a last one
-when standard input ends: {"at_s": CLOCK_MONOTONIC, "sent": ..., "refused": ...}, datagrams that the socket took and not.
+when standard input ends: {"at_s": CLOCK_MONOTONIC, "sent": ..., "refused": ...}, datagrams the socket took, or not.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ HEADERS_BYTES = 42
 PAUSE_S = 0.002
 MOST_LATE_S = 0.02  # what a delay of ours beyond this would have sent is not made up for
 _SO_SNDBUFFORCE = 32
+_IP_TRANSPARENT = 19
 _SEND_BUFFER_BYTES = 4 << 20  # a full queue shall drop, as seen from outside, and not make the sender wait
 
 
@@ -27,6 +28,7 @@ class Sender:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _SEND_BUFFER_BYTES)
         if source != "-":
+            self._socket.setsockopt(socket.SOL_IP, _IP_TRANSPARENT, 1)  # also one that this host does not have
             self._socket.bind((source, 0))
         self._socket.connect(destination)
         self._socket.setblocking(False)
