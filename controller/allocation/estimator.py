@@ -144,7 +144,9 @@ def _seen_leaving(counters: CounterState, bounds: Bounds, memory: Memory, settin
     port = counters.rate[:, PORT_RX] * _KBIT_PER_BYTE
     offered = _known(shaper.sent + shaper.dropped + np.maximum(shaper.growth, 0.0), metered, port)
     to_leaf = np.maximum(_known(metered - cut, shaper.sent, port), 0.0)
-    passed = np.maximum(to_leaf - _zero(leaf.dropped), 0.0)
+    # vswitchd offers a frame that the leaf refused once more, so the leaf counts more drops than there are losses.
+    passed = np.maximum(to_leaf - _zero(leaf.dropped), _zero(leaf.sent))
+    lost = np.minimum(_zero(leaf.dropped), np.maximum(to_leaf - passed, 0.0))
     unjudged = _zero(np.maximum(to_leaf - leaf.sent - leaf.dropped - leaf.growth, 0.0))
     local = np.minimum(unjudged, memory.local_kbps)  # what one tick alone shows may be the skew of two clocks
     local = np.where(local < settings.noise * _zero(passed), 0.0, local)
@@ -156,7 +158,7 @@ def _seen_leaving(counters: CounterState, bounds: Bounds, memory: Memory, settin
     return _Seen(
         offered=offered,
         passed=passed,
-        dropped=np.where(np.isnan(offered), np.nan, _zero(shaper.dropped) + cut + _zero(leaf.dropped)),
+        dropped=np.where(np.isnan(offered), np.nan, _zero(shaper.dropped) + cut + lost),
         local=np.where(bounds.linked, local, passed),
         unjudged_local=unjudged,
         wanted=wanted,

@@ -128,3 +128,11 @@ def test_ingress_reads_its_queue_and_without_one_its_port():
     assert seen.demand_kbps[0] == INF
     seen = last(lambda s: VifCounters(s, s, port=PortCounters(0, 3 * MBIT * s)), estimate=estimate_ingress)
     assert (seen.offered_kbps[0], seen.passed_kbps[0], seen.dropped_kbps[0]) == (3e3, 3e3, 0)
+
+
+def test_a_leaf_that_counts_a_frame_twice_does_not_hide_what_it_sent():
+    """vswitchd offers a frame that was refused once more: 70 came, 39 went, and 35 drops were counted."""
+    seen = last(lambda s: metered(s, 70, uplink=queue(39, 35, 0, s)), linked=True)
+    assert seen.passed_kbps[0] == pytest.approx(39e3)
+    assert seen.dropped_kbps[0] == pytest.approx(31e3)
+    assert seen.local_kbps[0] == 0
