@@ -22,7 +22,7 @@ from ovsdb.session import Session, pump
 from ovsdb.transaction import SETTLE_S, Conflict, Refused, Transaction
 
 SCHEMA_PATH = Path(__file__).resolve().with_name("weir.ovsschema")
-KEPT_POLICY_VERSIONS = 50
+KEPT_POLICY_VERSIONS = 2  # every client replicates them all
 
 
 @dataclass(frozen=True, slots=True)
