@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import signal
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -10,6 +11,7 @@ from mininet_tests.network import WeirNetwork, weir_network
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as ^C: whoever ends a run early leaves nothing behind
     config.addinivalue_line("filterwarnings", "ignore:distutils Version classes:DeprecationWarning:mininet")
 
 
@@ -20,7 +22,9 @@ def network() -> Iterator[WeirNetwork]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed test shows what controller and agents said."""
     report = yield
     running = getattr(item, "funcargs", {}).get("network")

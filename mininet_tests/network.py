@@ -28,8 +28,7 @@ PROTOCOLS = "OpenFlow10,OpenFlow13"
 Mininet.inited = True  # else it changes limits of the whole machine, and leaves them so
 
 
-
-class RyuManager(Controller):
+class RyuManager(Controller):  # type: ignore[misc]
     """The controller as an operator starts it. It can be killed and started again while the network runs."""
 
     def __init__(self, name: str, ovs: PrivateOvs, state: StateDir) -> None:
@@ -59,7 +58,7 @@ class RyuManager(Controller):
 
 
 class Host:
-    """A Mininet host: commands run in it, sockets are made in it and used from here. namespace: the name given to its."""
+    """A Mininet host: commands run in it, sockets are made in it and used from here. namespace: its name."""
 
     def __init__(self, place: Place, namespace_name: str) -> None:
         self.place, self.namespace = place, namespace_name

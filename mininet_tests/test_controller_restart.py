@@ -8,14 +8,17 @@ import time
 import pytest
 
 from lab.children import wait_until
-from lab.flows import changed, flows as parsed
+from lab.flows import changed
+from lab.flows import flows as parsed
 from lab.ping import pinging
 from mininet_tests.measure import flows
 from mininet_tests.network import WeirNetwork
 from mininet_tests.topology import SWITCHES, policy
 from mininet_tests.traffic import all_that_came, connection, tcp
 
-POLICY = policy(h1="unmatched: allow, egress: {limit: 40 mbit}", h3="unmatched: allow, rules: [deny: {service: tcp/22}]")
+POLICY = policy(
+    h1="unmatched: allow, egress: {limit: 40 mbit}", h3="unmatched: allow, rules: [deny: {service: tcp/22}]"
+)
 RATE_MBIT = 2.0
 
 
@@ -27,7 +30,9 @@ def limits_and_rules(network: WeirNetwork) -> None:
 def meter_packets(network: WeirNetwork, switch: str) -> dict[int, int]:
     """Packets counted by each meter; one that is modified begins at 0 again."""
     dump = network.ovs.ofctl("meter-stats", switch)
-    return {int(meter): int(count) for meter, count in re.findall(r"meter:(\d+).*?packet_in_count:(\d+)", dump, re.DOTALL)}
+    return {
+        int(meter): int(count) for meter, count in re.findall(r"meter:(\d+).*?packet_in_count:(\d+)", dump, re.DOTALL)
+    }
 
 
 def test_traffic_flows_on_and_the_switches_stay_as_they_are(network: WeirNetwork) -> None:

@@ -1,4 +1,4 @@
-"""What a policy denies does not arrive: by service, port and address, as the sender's egress and the receiver's ingress."""
+"""What a policy denies does not arrive: by service and address, by the sender's egress or the receiver's ingress."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from mininet_tests.network import Host, WeirNetwork
 from mininet_tests.topology import policy
-from mininet_tests.traffic import all_that_came, came, connection, tcp, udp
+from mininet_tests.traffic import Build, all_that_came, came, connection, tcp, udp
 from tests.support import frames
 
 SERVER = """
@@ -14,7 +14,9 @@ SERVER = """
     allow: {direction: ingress, from: [10.1.0.11, 'fd00:1::11'], service: [tcp/80, udp/53]},
     allow: {direction: ingress, service: tcp/443}]
 """.replace("\n", " ")
-SENDER = "unmatched: allow, rules: [deny: {direction: egress, service: tcp/25}, deny: {direction: egress, to: 10.1.0.15}]"
+SENDER = (
+    "unmatched: allow, rules: [deny: {direction: egress, service: tcp/25}, deny: {direction: egress, to: 10.1.0.15}]"
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,27 +53,42 @@ def test_replies_pass_and_new_connections_back_do_not(hosts: dict[str, Host], v6
 
 
 def test_nobody_speaks_for_another(hosts: dict[str, Host]) -> None:
-    """Each of these is what h5 would truly send, or almost, but it comes from h1."""
+    """Each of these is what h5 would truly send, or almost, but it comes from h1, across the link."""
     h1, h5, h6 = hosts["h1"], hosts["h5"], hosts["h6"]
-    packet = lambda source, payload: frames.ipv4(source, h6.v4, frames.UDP, frames.udp(7, 7, payload))  # noqa: E731
-    packet6 = lambda source, payload: frames.ipv6(  # noqa: E731
-        source, h6.v6, frames.UDP, frames.transport(source, h6.v6, frames.UDP, (7, 7), payload)
-    )
     spoofed = {
-        "MAC": lambda mark: frames.ether(h5.mac, h6.mac, 0x0800, packet(h1.v4, mark)),
-        "IPv4": lambda mark: frames.ether(h1.mac, h6.mac, 0x0800, packet(h5.v4, mark)),
-        "both": lambda mark: frames.ether(h5.mac, h6.mac, 0x0800, packet(h5.v4, mark)),
-        "IPv6": lambda mark: frames.ether(h1.mac, h6.mac, 0x86DD, packet6(h5.v6, mark)),
-        "link-local": lambda mark: frames.ether(h1.mac, h6.mac, 0x86DD, packet6("fe80::1", mark)),
-        "ARP sender": lambda mark: frames.ether(h1.mac, h6.mac, 0x0806, frames.arp(2, h1.mac, h5.v4, h6.v4) + mark),
-        "ARP hardware": lambda mark: frames.ether(h1.mac, h6.mac, 0x0806, frames.arp(2, h5.mac, h1.v4, h6.v4) + mark),
-        "ND": lambda mark: frames.ether(
-            h1.mac, h6.mac, 0x86DD, frames.advert(h1.v6, h6.v6, h5.v6, h1.mac)
-        ) + mark,
-        "not IP": lambda mark: frames.ether(h1.mac, h6.mac, 0x88B5, mark),
-        "its own": lambda mark: frames.ether(h1.mac, h6.mac, 0x0800, packet(h1.v4, mark)),
-        "its own ND": lambda mark: frames.ether(
-            h1.mac, h6.mac, 0x86DD, frames.advert(h1.v6, h6.v6, h1.v6, h1.mac)
-        ) + mark,
-    }  # fmt: skip
-    assert all_that_came(h1, h6, spoofed) == {"its own", "its own ND"}
+        "MAC": ip(h5.mac, h1.v4, h6),
+        "IPv4": ip(h1.mac, h5.v4, h6),
+        "both": ip(h5.mac, h5.v4, h6),
+        "IPv6": ip(h1.mac, h5.v6, h6),
+        "link-local": ip(h1.mac, "fe80::1", h6),
+        "ARP address": other(h1.mac, h6, 0x0806, frames.arp(2, h1.mac, h5.v4, h6.v4)),
+        "ARP hardware": other(h1.mac, h6, 0x0806, frames.arp(2, h5.mac, h1.v4, h6.v4)),
+        "ND target": other(h1.mac, h6, 0x86DD, frames.advert(h1.v6, h6.v6, h5.v6, h1.mac)),
+        "ND hardware": other(h1.mac, h6, 0x86DD, frames.advert(h1.v6, h6.v6, h1.v6, h5.mac)),
+        "not IP": other(h1.mac, h6, 0x88B5, b""),
+    }
+    own = {
+        "own IPv4": ip(h1.mac, h1.v4, h6),
+        "own IPv6": ip(h1.mac, h1.v6, h6),
+        "own ARP": other(h1.mac, h6, 0x0806, frames.arp(2, h1.mac, h1.v4, h6.v4)),
+        "own ND": other(h1.mac, h6, 0x86DD, frames.advert(h1.v6, h6.v6, h1.v6, h1.mac)),
+    }
+    assert all_that_came(h1, h6, spoofed | own) == set(own)
+
+
+def ip(mac: str, source: str, receiver: Host) -> Build:
+    """A datagram of these source addresses."""
+
+    def build(payload: bytes) -> bytes:
+        v6 = ":" in source
+        ends = (source, receiver.v6 if v6 else receiver.v4)
+        body = frames.transport(*ends, frames.UDP, (7, 7), payload)
+        packet = (frames.ipv6 if v6 else frames.ipv4)(*ends, frames.UDP, body)
+        return frames.ether(mac, receiver.mac, 0x86DD if v6 else 0x0800, packet)
+
+    return build
+
+
+def other(mac: str, receiver: Host, eth_type: int, body: bytes) -> Build:
+    """The mark stands behind what the packet's own length covers."""
+    return lambda payload: frames.ether(mac, receiver.mac, eth_type, body.ljust(46, b"\0")) + payload

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from lab.frames import tcp_frame_kbps
+from lab.tcp import tcp_flow
 from mininet_tests.measure import SETTLE_S, flows, rates_mbit
 from mininet_tests.network import Host, WeirNetwork
 from mininet_tests.topology import policy
 
 OFFERED_MBIT = 30.0
 WINDOW_S = 3.0
+TCP_PORT = 5201
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +54,12 @@ def test_a_new_limit_under_traffic(network: WeirNetwork, hosts: dict[str, Host])
         network.apply(limited(h1="egress: {limit: 6 mbit}"))
         changed_s = flow.offer(OFFERED_MBIT)
         assert rates_mbit(made, changed_s + SETTLE_S, WINDOW_S) == [pytest.approx(6, rel=0.05)]
+
+
+@pytest.mark.parametrize(("name", "direction"), [("h1", "egress"), ("h3", "ingress")])
+def test_a_connection_uses_its_limit(network: WeirNetwork, hosts: dict[str, Host], name: str, direction: str) -> None:
+    network.apply(limited(**{name: f"{direction}: {{limit: 10 mbit}}"}))
+    h1, h3 = hosts["h1"], hosts["h3"]
+    with tcp_flow(h1.namespace, (h3.namespace, h3.v4, TCP_PORT), "cubic", duration_s=3) as connection:
+        goodput_kbps = connection.result().goodput_kbps
+    assert 0.92 * 10_000 <= tcp_frame_kbps(goodput_kbps) <= 1.05 * 10_000

@@ -70,7 +70,7 @@ def uplink_device(switch: str) -> str:
     return f"{switch}-{UPLINK}"
 
 
-class TwoSwitches(Topo):
+class TwoSwitches(Topo):  # type: ignore[misc]
     def build(self) -> None:
         for switch in SWITCHES:
             self.addSwitch(switch)
@@ -82,7 +82,7 @@ class TwoSwitches(Topo):
 
 
 def policy(capacity: str = "100 mbit", **leaves: str) -> str:
-    """The text of a policy: a leaf for each host, which is its name; `leaves` says what is inside, else all is allowed."""
+    """The text of a policy: a leaf for each host, of its name. leaves: what is in it; without that it allows all."""
     lines = ["weir: 1", "segments:"]
     lines += [f"  {name}: {body}" for name, body in SEGMENTS.items()]
     lines += [f"links: {{{UPLINK}: {{capacity: {capacity}}}}}", "policies:"]

@@ -23,6 +23,7 @@ _PACKET_AUXDATA, _SOL_PACKET, _VLAN_VALID, _AUXDATA_BYTES = 8, 263, 0x10, 20
 _SO_RCVBUFFORCE = 33
 _CONNECT_S = 10.0
 _numbers = itertools.count(1)
+Build = Callable[[bytes], bytes]  # a frame around a payload
 _ports = itertools.count(20000)  # a port a frame: each begins a connection
 
 
@@ -38,27 +39,47 @@ class Wire:
     """A device as a sender and receiver of whole frames; receives from when it is made."""
 
     def __init__(self, opened: socket.socket, device: str) -> None:
-        self._socket = opened
+        self._socket, self._device = opened, device
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 8 << 20)
         self._socket.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
         self._socket.bind((device, _EVERY_PROTOCOL))
         self._socket.setblocking(False)
         self._arrived: list[Arrival] = []
+        self._departed: list[bytes] = []  # by whomever but this socket
 
     def send(self, frame: bytes) -> None:
         self._socket.send(frame)
 
     def arrivals(self) -> list[Arrival]:
-        """All that came and did not leave from here."""
+        """All that came."""
+        self._drain()
+        return self._arrived
+
+    def _left(self, mark: bytes) -> bool:
+        self._drain()
+        return any(mark in frame for frame in self._departed)
+
+    def _drain(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while True:
                 frame, ancillary, _, address = self._socket.recvmsg(65535, socket.CMSG_SPACE(_AUXDATA_BYTES))
-                if address[2] != socket.PACKET_OUTGOING:
+                if address[2] == socket.PACKET_OUTGOING:
+                    self._departed.append(frame)
+                else:
                     self._arrived.append(_arrival(frame, ancillary))
-        return self._arrived
 
     def has(self, mark: bytes) -> bool:
         return any(mark in arrival.frame for arrival in self.arrivals())
+
+    def sent_by(self, mac: bytes) -> list[Arrival]:
+        """What came from this MAC."""
+        return [arrival for arrival in self.arrivals() if arrival.frame[6:12] == mac]
+
+    def await_mark(self, mark: bytes) -> None:
+        wait_until(lambda: self.has(mark), f"a frame on {self._device} that holds {mark!r}")
+
+    def await_departure(self, mark: bytes) -> None:
+        wait_until(lambda: self._left(mark), f"a frame sent from {self._device} that holds {mark!r}")
 
     def vlans(self, mark: bytes) -> set[int | None]:
         """The tags that frames with this mark came in."""
@@ -89,24 +110,25 @@ def wire_in(namespace_name: str, device: str) -> Iterator[Wire]:
 
 
 def flush(sender: Host, out: Wire, witness: Wire) -> None:
-    """Returns when everything that `sender` has sent so far has been judged on the way to the witness, in its segment."""
-    flush_from(sender.mac, sender.v4, out.send, witness)
+    """Returns when all that `sender` has sent so far was judged on the way to the witness, which is in its segment."""
+    asked = question(sender.mac, sender.v4)
+    out.send(asked)
+    witness.await_mark(asked)
 
 
-def flush_from(mac: str, address: str, send: Callable[[bytes], None], witness: Wire) -> None:
-    """As `flush`, for a sender that is no host. ARP is always let through; a broadcast crosses every switch."""
+def question(mac: str, address: str) -> bytes:
+    """A broadcast of its own that is always let through, and crosses every switch: ARP for an address of nobody."""
     number = next(_numbers)
     asked = frames.arp(1, mac, address, f"169.254.{number >> 8}.{number & 0xFF}")
-    send(frames.ether(mac, frames.BROADCAST, 0x0806, asked))
-    wait_until(lambda: witness.has(asked), f"a broadcast of {mac} at its witness")
+    return frames.ether(mac, frames.BROADCAST, 0x0806, asked)
 
 
-def came(sender: Host, receiver: Host, build: Callable[[bytes], bytes]) -> bool:
-    """Whether a frame of `sender` reaches `receiver`, in the same segment. build: the frame around a payload."""
+def came(sender: Host, receiver: Host, build: Build) -> bool:
+    """Whether a frame of `sender` reaches `receiver`, in the same segment."""
     return all_that_came(sender, receiver, {"": build}) != set()
 
 
-def all_that_came(sender: Host, receiver: Host, build: Mapping[str, Callable[[bytes], bytes]]) -> set[str]:
+def all_that_came(sender: Host, receiver: Host, build: Mapping[str, Build]) -> set[str]:
     """The names of the frames that reach `receiver`, in the same segment."""
     with wires(sender, receiver) as made:
         marks = {name: mark() for name in build}
@@ -121,16 +143,16 @@ def mark() -> bytes:
     return b"weir mark %08d" % next(_numbers)
 
 
-def tcp(sender: Host, receiver: Host, port: int, v6: bool = False) -> Callable[[bytes], bytes]:
+def tcp(sender: Host, receiver: Host, port: int, v6: bool = False) -> Build:
     """The first segment of a connection, its mark where data would be."""
     return _between(sender, receiver, frames.TCP, port, v6)
 
 
-def udp(sender: Host, receiver: Host, port: int, v6: bool = False) -> Callable[[bytes], bytes]:
+def udp(sender: Host, receiver: Host, port: int, v6: bool = False) -> Build:
     return _between(sender, receiver, frames.UDP, port, v6)
 
 
-def _between(sender: Host, receiver: Host, protocol: int, port: int, v6: bool) -> Callable[[bytes], bytes]:
+def _between(sender: Host, receiver: Host, protocol: int, port: int, v6: bool) -> Build:
     ends = (sender.v6, receiver.v6) if v6 else (sender.v4, receiver.v4)
     wrap, eth_type = (frames.ipv6, 0x86DD) if v6 else (frames.ipv4, 0x0800)
 
