@@ -3,64 +3,82 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-import eventlet
 from eventlet.greenthread import GreenThread
 
 from controller.allocation import samples as counted
 from controller.allocation.settings import Settings
 from controller.api import server as api
 from controller.clock import monotonic_s
-from controller.compiler.bridge import Bridge
-from controller.config import StateDir, state_dir
-from controller.dataplane.entries import MeterBody
+from controller.config import ConfigError, StateDir, state_dir
+from controller.dataplane.entries import MeterBody, SwitchState
+from controller.dataplane.stages import Failure, Stages
 from controller.openflow.errors import SessionError
 from controller.openflow.session import SwitchSession
 from controller.openflow.stats import read_counters
 from controller.openflow.target import SwitchTarget
 from controller.runtime.figures import vif_documents
-from controller.runtime.follower import FlowStatus, Follower
-from controller.runtime.keeper import Keeper
+from controller.runtime.follower import Follower
+from controller.runtime.keeper import Duty
+from controller.runtime.roster import Roster
 from controller.runtime.sampling import SwitchSample
-from controller.runtime.ticker import SwitchGone, Ticker
+from controller.runtime.switch import Switch, SwitchGone
+from controller.runtime.ticker import Ticker
+from controller.runtime.vital import Vital
+from controller.stream.messages import Rates
 from controller.stream.server import StreamServer
 from ovsdb.weir_db import WeirDb
 
+LOOP_INTERVAL = "WEIR_LOOP_INTERVAL_S"
+
 log = logging.getLogger("weir.controller")
 
-_ABSENT = "its switch is not connected to the controller"
 
-
-class LoopSwitch:
-    """A session as the loop sees it."""
+class ConnectedSwitch:
+    """A session as keeper and loop see it: a runtime Switch."""
 
     def __init__(self, session: SwitchSession) -> None:
-        self._session = session
+        self._session, self._target = session, SwitchTarget(session)
+
+    @property
+    def datapath_id(self) -> str:
+        return self._session.datapath_id
+
+    def read(self) -> SwitchState:
+        with _answered():
+            return self._target.read()
+
+    def apply(self, stages: Stages) -> Sequence[Failure]:
+        with _answered():
+            return self._target.apply(stages)
+
+    def modify_meters(self, meters: Mapping[int, MeterBody]) -> Sequence[Failure]:
+        with _answered():
+            return self._target.modify_meters(meters)
 
     def sample(self) -> SwitchSample:
         time_s = monotonic_s()
-        try:
+        with _answered():
             counters = read_counters(self._session)
-        except SessionError as fault:
-            raise SwitchGone(str(fault)) from fault
-        return SwitchSample(
-            time_s,
-            {
-                number: counted.MeterCounters(meter.bytes_in, meter.bytes_dropped)
-                for number, meter in counters.meters.items()
-            },
-            {number: counted.PortCounters(port.rx_bytes, port.tx_bytes) for number, port in counters.ports.items()},
-        )
+        meters = {
+            number: counted.MeterCounters(meter.bytes_in, meter.bytes_dropped)
+            for number, meter in counters.meters.items()
+        }
+        ports = {number: counted.PortCounters(port.rx_bytes, port.tx_bytes) for number, port in counters.ports.items()}
+        return SwitchSample(time_s, meters, ports)
 
-    def modify_meters(self, meters: Mapping[int, MeterBody]) -> None:
-        try:
-            failures = SwitchTarget(self._session).modify_meters(meters)
-        except SessionError as fault:
-            raise SwitchGone(str(fault)) from fault
-        for failure in failures:
-            log.warning("meter not changed: %s", failure)
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    try:
+        yield
+    except SessionError as fault:
+        raise SwitchGone(str(fault)) from fault
 
 
 class Controller:
@@ -68,99 +86,88 @@ class Controller:
 
     def __init__(self, directory: StateDir, settings: Settings) -> None:
         self._directory = directory
-        self._follower = Follower(WeirDb(f"unix:{directory.weir_db_socket}"), self._changed)
-        self._sessions: dict[str, SwitchSession] = {}  # by datapath id
-        self._keepers: dict[str, tuple[SwitchSession, Keeper, GreenThread]] = {}  # by chassis
-        self._switches: dict[str, LoopSwitch] = {}  # by chassis
-        self._stream = StreamServer(directory.stream_socket, lambda sample: self._ticker.host_sample(sample))
-        self._ticker = Ticker(
+        self._vital = Vital(_give_up)
+        self._follower = Follower(WeirDb(f"unix:{directory.weir_db_socket}"), lambda: self._roster.changed())
+        self._ticker = Ticker(lambda: self._follower.world, self, settings, monotonic_s)
+        self._stream = StreamServer(directory.stream_socket, self._ticker.host_sample)
+        duty = Duty(
             world=lambda: self._follower.world,
-            bridge=self._bridge,
-            switches=self._switches,
-            send_rates=self._stream.set_rates,
-            settings=settings,
+            enforced_kbps=lambda: self._ticker.enforced_egress_kbps,
+            report=self._follower.report,
             clock=monotonic_s,
         )
+        self._roster = Roster(duty, self._vital)
         self._threads: list[GreenThread] = []
 
     def start(self) -> None:
-        documents = {"/v1/vifs": self._vifs, "/v1/status": self._status}
+        documents = api.Api({"/v1/vifs": self._vifs, "/v1/status": self._status})
         self._threads = [
-            eventlet.spawn(self._follower.run),
-            eventlet.spawn(self._stream.serve),
-            eventlet.spawn(api.serve, self._directory.api_socket, api.Api(documents)),
-            eventlet.spawn(self._ticker.run),
+            self._vital.spawn("session with the Weir DB", self._follower.run),
+            self._vital.spawn("stream to the agents", self._stream.serve),
+            self._vital.spawn("API", api.serve, self._directory.api_socket, documents),
+            self._vital.spawn("loop", self._ticker.run),
         ]
 
     def stop(self) -> None:
-        for thread in [*self._threads, *(thread for _, _, thread in self._keepers.values())]:
+        for thread in self._threads:
             thread.kill()
+        self._roster.stop()
 
     def switch_up(self, session: SwitchSession) -> None:
-        log.info("switch %s: connected", session.datapath_id)
-        self._sessions[session.datapath_id] = session
-        self._match_keepers()
+        self._roster.switch_up(ConnectedSwitch(session))
 
     def switch_down(self, datapath_id: str) -> None:
-        log.info("switch %s: disconnected", datapath_id)
-        self._sessions.pop(datapath_id, None)
-        self._changed()
+        self._roster.switch_down(datapath_id)
 
-    def _changed(self) -> None:
-        self._match_keepers()
-        for _, keeper, _ in self._keepers.values():
-            keeper.poke()
-        for name, row in self._follower.world.snapshot.chassis.items():
-            if row.connected and name not in self._keepers:
-                self._follower.report(name, FlowStatus(row.flow_cfg, _ABSENT, connected=False))
+    @property
+    def switches(self) -> Mapping[str, Switch]:
+        return self._roster.switches
 
-    def _match_keepers(self) -> None:
-        """A keeper for each chassis whose switch is connected, and no other."""
-        wanted = {
-            name: self._sessions[row.datapath_id]
-            for name, row in self._follower.world.snapshot.chassis.items()
-            if row.datapath_id in self._sessions
-        }
-        for name, (session, _, thread) in list(self._keepers.items()):
-            if wanted.get(name) is not session:
-                thread.kill()
-                del self._keepers[name], self._switches[name]
-        for name, session in wanted.items():
-            if name not in self._keepers:
-                keeper = Keeper(
-                    chassis=name,
-                    target=SwitchTarget(session),
-                    world=lambda: self._follower.world,
-                    enforced_kbps=lambda: self._ticker.enforced_egress_kbps,
-                    report=self._follower.report,
-                    clock=monotonic_s,
-                )
-                self._keepers[name] = (session, keeper, eventlet.spawn(keeper.run))
-                self._switches[name] = LoopSwitch(session)
+    def send_rates(self, chassis: str, rates: Rates) -> None:
+        self._stream.set_rates(chassis, rates)
 
-    def _bridge(self, chassis: str) -> Bridge | None:
-        entry = self._keepers.get(chassis)
-        return entry[1].bridge if entry else None
+    def egress_rates_changed(self, chassis: str) -> None:
+        self._roster.poke(chassis)
 
     def _vifs(self) -> Mapping[str, Any]:
         return vif_documents(self._follower.world.snapshot, self._ticker.decisions)
 
     def _status(self) -> Mapping[str, Any]:
         decisions = self._ticker.decisions
+        engaged = decisions.engaged.items() if decisions else ()
         return {
-            "switches": sorted(self._sessions),
-            "chassis": sorted(self._keepers),
+            "switches": self._roster.connected,
+            "chassis": sorted(self._roster.switches),
             "fault": self._follower.world.fault or (decisions.fault if decisions else None),
             "loop": {
                 "interval_s": self._ticker.interval_s,
-                "engaged": {direction: sorted(names) for direction, names in decisions.engaged.items()}
-                if decisions
-                else {},
+                "ticks": self._ticker.ticks,
+                "engaged": {direction: sorted(names) for direction, names in engaged},
             },
         }
 
 
 def build(environ: Mapping[str, str]) -> Controller:
-    """A controller for the state directory that WEIR_STATE_DIR names; WEIR_LOOP_INTERVAL_S is its pace (default 1)."""
-    interval_s = float(environ.get("WEIR_LOOP_INTERVAL_S", "1"))
-    return Controller(state_dir(environ.get("WEIR_STATE_DIR")), Settings(interval_s=interval_s))
+    """A controller for the state directory that WEIR_STATE_DIR names; WEIR_LOOP_INTERVAL_S is its pace (default 1).
+
+    Raises ConfigError.
+    """
+    return Controller(state_dir(environ.get("WEIR_STATE_DIR")), Settings(interval_s=_interval_s(environ)))
+
+
+def _interval_s(environ: Mapping[str, str]) -> float:
+    text = environ.get(LOOP_INTERVAL, "1")
+    try:
+        interval_s = float(text)
+    except ValueError:
+        interval_s = math.nan
+    if not 0.05 <= interval_s <= 3600:
+        raise ConfigError(f"{LOOP_INTERVAL}={text!r} is no pace for the loop. Give seconds, from 0.05 to 3600.")
+    return interval_s
+
+
+def _give_up(reason: str) -> None:
+    """At once, as everything here may die at any time; whoever started the process starts it again."""
+    log.critical("the controller ends, as it cannot do its work: %s", reason)
+    logging.shutdown()
+    os._exit(1)

@@ -14,6 +14,8 @@ from eventlet.green import socket
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
+IDLE_S = 10.0  # a client that says nothing for so long is cut off
+
 log = logging.getLogger("weir.api")
 
 
@@ -49,4 +51,4 @@ def serve(path: Path, api: Api) -> None:
     listener.bind(os.fspath(path))
     os.chmod(path, 0o600)
     listener.listen(64)
-    eventlet.wsgi.server(listener, api, log=log, log_output=False, debug=False)
+    eventlet.wsgi.server(listener, api, log=log, log_output=False, debug=False, keepalive=False, socket_timeout=IDLE_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Collection, Sequence
 
 from controller.intent.errors import NotInForce, Rejected
@@ -27,8 +28,11 @@ def create(db: WeirDb, requests: Sequence[VifRequest], deadline_s: float = DEADL
     do it within `deadline_s` seconds, DatabaseError.
     """
     cfg, names = insert(db, requests)
+    end_s = time.monotonic() + deadline_s
     try:
         await_in_force(db, cfg, deadline_s, vifs=names)
+        if any(request.kind == "port" for request in requests):
+            _await_flows(db, names, end_s)
     except (NotInForce, KeyboardInterrupt) as fault:
         _roll_back(db, names, cfg, deadline_s)
         if isinstance(fault, NotInForce):
@@ -36,6 +40,17 @@ def create(db: WeirDb, requests: Sequence[VifRequest], deadline_s: float = DEADL
         raise
     snapshot = db.snapshot()
     return [snapshot.interfaces[name] for name in names]
+
+
+def _await_flows(db: WeirDb, names: Collection[str], end_s: float) -> None:
+    """Returns when what the switches hold is younger than the VIFs' readiness.
+
+    Somebody else's port may appear long after agent and controller have reported the change that asked for it: what
+    they say of that one then proves nothing. An empty change does: the agent reports it after the VIF, and the
+    controller from what it compiled with both.
+    """
+    cfg = write(db, lambda base: Command(next_number=base.next_number), f"look again: {', '.join(names)}")
+    await_in_force(db, cfg, max(1.0, end_s - time.monotonic()), vifs=names)
 
 
 def insert(db: WeirDb, requests: Sequence[VifRequest]) -> tuple[int, list[str]]:

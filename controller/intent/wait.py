@@ -46,7 +46,7 @@ def _failures(snapshot: Snapshot, cfg: int, vifs: Collection[str], chassis: Coll
     for host in _concerned(snapshot, vifs, chassis):
         if host.agent_error is not None and host.agent_cfg >= cfg:
             yield f"host '{host.name}': {host.agent_error}"
-        if host.flow_error is not None and host.flow_cfg >= cfg:
+        if host.flow_error is not None and host.flow_cfg >= cfg and host.connected:
             yield f"switch of host '{host.name}': {host.flow_error}"
 
 

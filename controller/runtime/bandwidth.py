@@ -9,24 +9,25 @@ import numpy as np
 from controller.allocation.actuator import Target, least_interval_s
 from controller.allocation.network import Network
 from controller.allocation.tree import Tree, TreeNode, tree_of
-from controller.compiler.bridge import BridgeVif
-from controller.runtime.desired import World, member, members_on
+from controller.runtime.desired import World, member, vif_meter
+from ovsdb.rows import VirtualInterface
 from policies.hierarchy import Branch, Leaf, Member, bandwidth_tree
 from policies.model import Direction, PolicySet
 
 Links = Mapping[tuple[str, str], int]  # (chassis, uplink) -> index of the link
 
 
-def network_of(world: World, bridges: Mapping[str, tuple[BridgeVif, ...]]) -> Network:
-    """bridges: the VIFs of each chassis as they were compiled; their meters say how often a rate may change."""
-    members = [member(vif, world.policies) for chassis in world.snapshot.chassis for vif in members_on(world, chassis)]
+def network_of(world: World) -> Network:
+    """What the loop divides in this world."""
+    vifs = [vif for members in world.members.values() for vif in members]
+    members = [member(vif, world.policies) for vif in vifs]
     capacities = _capacities(world.policies, members)
     links = {link: index for index, link in enumerate(capacities)}
     return Network(
         egress=_tree(bandwidth_tree(world.policies, Direction.EGRESS, members), links),
         ingress=_tree(bandwidth_tree(world.policies, Direction.INGRESS, members), {}),
         capacity_kbps=np.array(list(capacities.values()), dtype=np.float64),
-        least_interval_s=_least_intervals(world, bridges),
+        least_interval_s=_least_intervals(vifs, world.policies),
     )
 
 
@@ -67,12 +68,22 @@ def _leaf(leaf: Leaf, parent: int, links: Links) -> TreeNode:
     )
 
 
-def _least_intervals(world: World, bridges: Mapping[str, tuple[BridgeVif, ...]]) -> dict[Target, float]:
-    """A changed meter refills its bucket: without a shaper in front of it that is a leak, so it must change seldom."""
-    shaped = {vif.number for vif in world.snapshot.interfaces.values() if vif.kind == "veth"}
-    return {
-        ("egress", vif.number): least_interval_s(vif.egress_meter.burst_kbit, vif.egress_meter.rate_kbps)
-        for vifs in bridges.values()
-        for vif in vifs
-        if vif.egress_meter is not None and vif.number not in shaped
-    }
+def _least_intervals(vifs: list[VirtualInterface], policies: PolicySet) -> dict[Target, float]:
+    """A changed meter refills its bucket: without a shaper in front of it that is a leak, so it must change seldom.
+
+    The meter is taken at the highest rate that the loop may ever set: the least limit on the way up from its node.
+    """
+    intervals: dict[Target, float] = {}
+    for vif in vifs:
+        meter = None if vif.kind == "veth" else vif_meter(vif, policies, _least_limit_kbps(vif.policy, policies))
+        if meter is not None:
+            intervals["egress", vif.number] = least_interval_s(meter.burst_kbit, meter.rate_kbps)
+    return intervals
+
+
+def _least_limit_kbps(path: str | None, policies: PolicySet) -> int | None:
+    limits = []
+    while path is not None:
+        limits.append(policies.nodes[path].egress.limit_kbps)
+        path = policies.nodes[path].parent
+    return min((limit for limit in limits if limit is not None), default=None)

@@ -25,13 +25,16 @@ log = logging.getLogger("weir.database")
 class FlowStatus:
     """How far the flows of a chassis are: the columns of ovsdb.rows.Chassis that the controller writes."""
 
-    flow_cfg: int
+    flow_cfg: int | None  # None: as it was
     flow_error: str | None
     connected: bool
 
 
 class Follower:
-    """A session belongs to one thread: others leave what they report here, and `run` writes it."""
+    """A session belongs to one thread: others leave what they report here, and `run` writes it.
+
+    on_change: called when `world` is a new one, and again if it raises.
+    """
 
     def __init__(self, db: WeirDb, on_change: Callable[[], None]) -> None:
         self._db, self._on_change = db, on_change
@@ -40,6 +43,7 @@ class Follower:
         for end in (self._wake_read, self._wake_write):  # a pipe would not do: eventlet waits before it writes to one
             end.setblocking(False)
         self.world = World()
+        self._told: World | None = None  # the last world that on_change has taken in
 
     def report(self, chassis: str, status: FlowStatus) -> None:
         self._reports[chassis] = status
@@ -59,9 +63,9 @@ class Follower:
                 eventlet.sleep(RETRY_S)
 
     def _turn(self) -> None:
-        if self._db.run() and self._db.has_data:
-            self.world = read_world(self._db.snapshot(), self.world)
-            self._on_change()
+        self._db.run()
+        if self._db.has_data:
+            self._follow()
         self._write_reports()
         poller = Poller()
         self._db.register(poller)
@@ -69,10 +73,28 @@ class Follower:
         if self._wake_read.fileno() in poller.block(REST_S):
             self._wake_read.recv(4096)
 
+    def _follow(self) -> None:
+        snapshot = self._db.snapshot()  # the same object while nothing changes
+        if snapshot is not self.world.snapshot:
+            self.world = read_world(snapshot, self.world)
+        if self.world is not self._told:
+            world = self.world
+            self._on_change()
+            self._told = world
+
     def _write_reports(self) -> None:
         while self._db.connected and self._reports:
             chassis = next(iter(self._reports))
-            status = self._reports[chassis]
-            self._db.report_flows(chassis, status.flow_cfg, status.flow_error, status.connected)
-            if self._reports.get(chassis) is status:
-                del self._reports[chassis]
+            status = self._reports.pop(chassis)
+            try:
+                self._write(chassis, status)
+            except BaseException:
+                self._reports.setdefault(chassis, status)  # behind the others; a later one of the same chassis holds
+                raise
+
+    def _write(self, chassis: str, status: FlowStatus) -> None:
+        flow_cfg = status.flow_cfg
+        if flow_cfg is None:
+            row = self._db.snapshot().chassis.get(chassis)
+            flow_cfg = row.flow_cfg if row is not None else 0
+        self._db.report_flows(chassis, flow_cfg, status.flow_error, status.connected)

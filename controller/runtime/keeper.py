@@ -4,40 +4,58 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import eventlet
+from eventlet import tpool
 from eventlet.event import Event
 
 from controller.compiler.bridge import Bridge
 from controller.compiler.compile import compile_bridge
-from controller.dataplane.entries import SwitchState
+from controller.dataplane.entries import MeterBody, SwitchState
 from controller.reconcile.reconciler import Reconciler
-from controller.reconcile.target import Target
 from controller.runtime.desired import World, bridge_of
 from controller.runtime.follower import FlowStatus
+from controller.runtime.switch import Switch, SwitchGone
 from ovsdb.rows import Chassis
 
-AUDIT_S = 5.0  # somebody else's edit is found and mended within this time
+AUDIT_S = 5.0  # somebody else's edit is found and mended within this time ...
+AUDIT_PART = 0.1  # ... but no more than this part of the time is spent on looking for one
+_LEAST_REST_S = 0.05
 
 log = logging.getLogger("weir.keeper")
 
 
-@dataclass(slots=True)
-class Keeper:
-    """One chassis whose switch is connected. `poke` says that something may have changed."""
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """What keepers are told and tell. enforced_kbps: egress rates that the loop has set, by VIF number."""
 
-    chassis: str
-    target: Target
     world: Callable[[], World]
     enforced_kbps: Callable[[], Mapping[int, int]]
     report: Callable[[str, FlowStatus], None]
     clock: Callable[[], float]
-    bridge: Bridge | None = None
-    _event: Event | None = None
-    _poked: bool = True
-    _state: SwitchState | None = None
-    _in_sync_s: float | None = None  # when the switch was last read and held what it should
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the switch should hold. cfg: of the snapshot that it was compiled from."""
+
+    bridge: Bridge
+    state: SwitchState
+    cfg: int
+
+
+class Keeper:
+    """One chassis whose switch is connected. `poke` says that something may have changed."""
+
+    def __init__(self, chassis: str, switch: Switch, duty: Duty) -> None:
+        self._chassis, self._switch, self._duty = chassis, switch, duty
+        self._reconciler = Reconciler(switch)
+        self._plan: _Plan | None = None
+        self._trouble: str | None = None  # why the switch is not known to be as planned; None: it was found to be
+        self._due_s = float("-inf")  # when the switch is to be read next
+        self._poked = True
+        self._event: Event | None = None
 
     def poke(self) -> None:
         self._poked = True
@@ -46,50 +64,113 @@ class Keeper:
 
     def run(self) -> None:
         """For ever, in a green thread of its own; killed when the switch disconnects."""
-        reconciler = Reconciler(self.target)
         while True:
-            retry_at_s: float | None = self.clock() + AUDIT_S
             self._poked = False
-            world = self.world()
-            row = world.snapshot.chassis.get(self.chassis)
-            if row is not None:
-                try:
-                    retry_at_s = self._keep(reconciler, world, row)
-                except (
-                    Exception
-                ) as fault:  # whatever it is, it must be seen where one looks, and the next turn be taken
-                    log.exception("%s: reconciling failed", self.chassis)
-                    self._in_sync_s = None
-                    self.report(self.chassis, FlowStatus(row.flow_cfg, f"reconciling failed: {fault}", connected=True))
-            self._rest(retry_at_s)
+            try:
+                self._turn()
+            except SwitchGone as fault:
+                log.warning("%s: %s", self._chassis, fault)
+                self._failed(str(fault))
+            except Exception as fault:  # whatever it is: it must show where one looks, and the next turn be taken
+                log.exception("%s: reconciling failed", self._chassis)
+                self._failed(f"reconciling failed: {type(fault).__name__}: {fault}. See the controller's log.")
+            self._rest()
 
-    def _keep(self, reconciler: Reconciler, world: World, row: Chassis) -> float | None:
-        """One turn. A bridge that is as compiled and was found in sync lately need not be read again."""
-        bridge = bridge_of(world, self.chassis, self.enforced_kbps())
-        now_s, fault, retry_at_s = self.clock(), world.fault, None
-        if bridge != self.bridge or self._in_sync_s is None or now_s - self._in_sync_s >= AUDIT_S:
-            outcome = reconciler.reconcile(self._compiled(bridge), now_s)
-            self._in_sync_s = now_s if outcome.in_sync else None
-            retry_at_s = outcome.retry_at_s
-            if outcome.changes:
-                log.info("%s: %s", self.chassis, outcome.changes)
-            if not outcome.in_sync:
-                fault = fault or "; ".join(map(str, outcome.failures)) or "the switch differs from what was sent"
-        flow_cfg = row.flow_cfg if self._in_sync_s is None else row.agent_cfg
-        self.report(self.chassis, FlowStatus(flow_cfg, fault, connected=True))
-        return retry_at_s
+    def _turn(self) -> None:
+        world = self._duty.world()
+        row = world.snapshot.chassis.get(self._chassis)
+        if row is None:
+            return
+        refusal = self._make_plan(world) or world.fault
+        if self._plan is not None and self._duty.clock() >= self._due_s:
+            self._reconcile(self._plan)
+        self._report(row, refusal)
 
-    def _compiled(self, bridge: Bridge) -> SwitchState:
-        if bridge != self.bridge or self._state is None:
-            self._state = compile_bridge(bridge)
-            self.bridge = bridge
-        return self._state
+    def _make_plan(self, world: World) -> str | None:
+        """Returns why what is wanted cannot be; what was planned before is kept up meanwhile."""
+        if not world.is_known:
+            return world.fault
+        try:
+            bridge = bridge_of(world, self._chassis, self._duty.enforced_kbps())
+            if self._is_planned(bridge, world.snapshot.cfg):
+                return None
+            # in a native thread: ten thousands of entries take a second, in which the loop must tick
+            state = tpool.execute(compile_bridge, bridge)
+        except ValueError as fault:
+            return str(fault)
+        self._plan = _Plan(bridge, state, world.snapshot.cfg)
+        self._trouble, self._due_s = "it is being brought up to date", float("-inf")
+        return None
 
-    def _rest(self, retry_at_s: float | None) -> None:
-        wait_s = AUDIT_S if retry_at_s is None else max(0.05, min(AUDIT_S, retry_at_s - self.clock()))
+    def _is_planned(self, bridge: Bridge, cfg: int) -> bool:
+        """Whether this bridge is planned already, or has come to be by writing the rates that the loop has changed."""
+        plan = self._plan
+        if plan is None:
+            return False
+        if bridge == plan.bridge:
+            self._plan = replace(plan, cfg=cfg)
+            return True
+        changed = changed_rates(plan.bridge, bridge) if self._trouble is None and cfg == plan.cfg else None
+        if changed is None:
+            return False
+        self._set_rates(replace(plan, bridge=bridge), changed)
+        return True
+
+    def _set_rates(self, plan: _Plan, changed: Mapping[int, MeterBody]) -> None:
+        """Only these meters are written, and nothing is read before the next audit."""
+        self._plan = replace(plan, state=SwitchState(plan.state.flows, {**plan.state.meters, **changed}))
+        failures = self._switch.modify_meters(changed)
+        if failures:
+            self._failed("; ".join(map(str, failures)))
+            self._due_s = float("-inf")
+
+    def _reconcile(self, plan: _Plan) -> None:
+        now_s = self._duty.clock()
+        outcome = self._reconciler.reconcile(plan.state, now_s)
+        if outcome.changes:
+            log.info("%s: %s", self._chassis, outcome.changes)
+        if outcome.in_sync:
+            self._trouble = None
+        else:
+            self._trouble = "; ".join(map(str, outcome.failures)) or "the switch differs from what was sent"
+        ended_s = self._duty.clock()
+        audit_s = ended_s + max(AUDIT_S, (ended_s - now_s) / AUDIT_PART)
+        self._due_s = audit_s if outcome.retry_at_s is None else outcome.retry_at_s
+
+    def _report(self, row: Chassis, refusal: str | None) -> None:
+        """What was refused has been tried: whoever waits for it need wait no longer."""
+        done = refusal is not None or (self._plan is not None and self._trouble is None)
+        fault = refusal or (self._trouble if self._plan is not None else None)
+        self._duty.report(self._chassis, FlowStatus(row.agent_cfg if done else None, fault, connected=True))
+
+    def _failed(self, trouble: str) -> None:
+        self._trouble, self._due_s = trouble, self._duty.clock() + AUDIT_S
+        self._duty.report(self._chassis, FlowStatus(None, trouble, connected=True))
+
+    def _rest(self) -> None:
+        """Until poked, or until the switch is due, or for as long as an audit may be away."""
         if self._poked:
             return
         self._event = Event()
-        with eventlet.Timeout(wait_s, False):
+        with eventlet.Timeout(min(AUDIT_S, max(_LEAST_REST_S, self._due_s - self._duty.clock())), False):
             self._event.wait()
         self._event = None
+
+
+def changed_rates(before: Bridge, after: Bridge) -> dict[int, MeterBody] | None:
+    """The meters to write when nothing but rates differs, decreases first; None when anything else does."""
+    if _without_rates(before) != _without_rates(after):
+        return None
+    changed = [
+        (new.egress_meter.rate_kbps > old.egress_meter.rate_kbps, new.number, new.egress_meter)
+        for old, new in zip(before.vifs, after.vifs, strict=True)
+        if old.egress_meter is not None and new.egress_meter is not None and old.egress_meter != new.egress_meter
+    ]
+    return {number: meter for _, number, meter in sorted(changed, key=lambda change: change[:2])}
+
+
+def _without_rates(bridge: Bridge) -> Bridge:
+    """The bridge with the same rate at every meter that there is."""
+    return replace(
+        bridge, vifs=tuple(replace(vif, egress_meter=vif.egress_meter and MeterBody(1, 1)) for vif in bridge.vifs)
+    )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import eventlet
@@ -12,47 +11,45 @@ import eventlet
 from controller.allocation.actuator import Change
 from controller.allocation.decision import Decision, Decisions
 from controller.allocation.loop import LoopState, initial, step, with_network
-from controller.allocation.network import Network
 from controller.allocation.settings import Settings
-from controller.compiler.bridge import Bridge
-from controller.dataplane.entries import MeterBody
 from controller.runtime.bandwidth import network_of
-from controller.runtime.desired import World, members_on
-from controller.runtime.sampling import SwitchSample, vif_counters
+from controller.runtime.desired import World
+from controller.runtime.poll import Poll
+from controller.runtime.sampling import vif_counters
+from controller.runtime.switch import Switch
 from controller.stream.messages import HostSample, Rates
+
+_PATIENCE = 0.5  # the part of a tick that switches have for their answer
 
 log = logging.getLogger("weir.loop")
 
 
-class Switch(Protocol):
-    """One connected switch, as the loop sees it. Each call may raise SwitchGone."""
+class Hosts(Protocol):
+    """Where rates go, and who is asked, by chassis. Nothing here waits."""
 
-    def sample(self) -> SwitchSample: ...
+    @property
+    def switches(self) -> Mapping[str, Switch]: ...
 
-    def modify_meters(self, meters: Mapping[int, MeterBody]) -> None: ...
+    def send_rates(self, chassis: str, rates: Rates) -> None:
+        """To the agent, if they differ from the last."""
 
-
-class SwitchGone(RuntimeError):
-    """The switch did not answer; whoever watches connections deals with it."""
+    def egress_rates_changed(self, chassis: str) -> None:
+        """`Ticker.enforced_egress_kbps` has others for the meters of this chassis."""
 
 
 class Ticker:
-    """world, bridge and switches give what there is now, by chassis; send_rates hands rates to a chassis's agent."""
+    """world: what there is now. What a tick came to: `decisions`, and `enforced_egress_kbps` by VIF number."""
 
     def __init__(
-        self,
-        world: Callable[[], World],
-        bridge: Callable[[str], Bridge | None],
-        switches: Mapping[str, Switch],
-        send_rates: Callable[[str, Rates], None],
-        settings: Settings,
-        clock: Callable[[], float],
+        self, world: Callable[[], World], hosts: Hosts, settings: Settings, clock: Callable[[], float]
     ) -> None:
-        self._world, self._bridge, self._switches = world, bridge, switches
-        self._send_rates, self._settings, self._clock = send_rates, settings, clock
-        self._hosts: dict[str, HostSample] = {}
+        self._world, self._hosts, self._settings, self._clock = world, hosts, settings, clock
+        self._poll = Poll()
+        self._samples: dict[str, HostSample] = {}
         self._state: LoopState | None = None
         self._divided: World | None = None
+        self._fault: str | None = None
+        self.ticks = 0  # that succeeded
         self.decisions: Decisions | None = None
         self.enforced_egress_kbps: Mapping[int, int] = {}
 
@@ -61,88 +58,65 @@ class Ticker:
         return self._settings.interval_s
 
     def host_sample(self, sample: HostSample) -> None:
-        self._hosts[sample.chassis] = sample
+        self._samples[sample.chassis] = sample
 
     def run(self) -> None:
-        """For ever, in a green thread of its own. A tick that fails is logged, and the next one is taken."""
+        """For ever, in a green thread of its own. After a tick that fails rates stay as they are, for the next one."""
         due_s = self._clock()
         while True:
             due_s = max(due_s + self._settings.interval_s, self._clock())
-            eventlet.sleep(due_s - self._clock())
+            eventlet.sleep(max(0.0, due_s - self._clock()))
             try:
                 self.tick()
             except Exception:
-                log.exception("a tick failed; rates stay as they are")
+                log.exception("a tick failed; the next one begins anew")
+                self._state, self.decisions = None, None  # what made it fail may be in there
 
     def tick(self) -> None:
-        world = self._world()
-        samples = self._switch_samples()
+        switches = self._poll.samples(self._hosts.switches, self._settings.interval_s * _PATIENCE)
+        world = self._world()  # after the wait: what has gone meanwhile is not in it
         counters = {
-            vif.number: vif_counters(vif, samples.get(chassis), self._hosts.get(chassis))
-            for chassis in world.snapshot.chassis
-            for vif in members_on(world, chassis)
+            vif.number: vif_counters(vif, switches.get(chassis), self._samples.get(chassis))
+            for chassis, vifs in world.members.items()
+            for vif in vifs
         }
         self._state, self.decisions = step(self._state_for(world), counters, self._clock())
-        if self.decisions.fault:
-            log.warning("allocation: %s", self.decisions.fault)
+        if self.decisions.fault != self._fault:
+            self._fault = self.decisions.fault
+            log.warning("allocation: %s", self._fault or "every guarantee can be met again")
+        _note(self.decisions.changes)
         self._enforce(world, self.decisions)
+        self.ticks += 1
 
     def _state_for(self, world: World) -> LoopState:
         if self._state is None:
-            self._state = initial(self._network(world), self._settings)
+            self._state = initial(network_of(world), self._settings)
         elif world is not self._divided:
-            self._state = with_network(self._state, self._network(world))
+            self._state = with_network(self._state, network_of(world))
         self._divided = world
         return self._state
 
-    def _network(self, world: World) -> Network:
-        bridges = {name: self._bridge(name) for name in world.snapshot.chassis}
-        return network_of(world, {name: bridge.vifs for name, bridge in bridges.items() if bridge is not None})
-
-    def _switch_samples(self) -> dict[str, SwitchSample]:
-        """All switches are asked at once; one that does not answer has no sample this time."""
-        asked = {name: eventlet.spawn(_sample, switch) for name, switch in self._switches.items()}
-        answers = {name: thread.wait() for name, thread in asked.items()}
-        return {name: sample for name, sample in answers.items() if sample is not None}
-
     def _enforce(self, world: World, decisions: Decisions) -> None:
-        self.enforced_egress_kbps = _enforced(decisions.egress)
+        before, egress = self.enforced_egress_kbps, _enforced(decisions.egress)
         ingress = _enforced(decisions.ingress)
-        changed: dict[str, list[Change]] = defaultdict(list)
-        chassis_of = {vif.number: vif.chassis for vif in world.snapshot.interfaces.values()}
-        for change in decisions.changes:
-            log.info(
-                "%s of VIF %d: %s -> %s kbit/s", change.direction, change.vif, change.before_kbps, change.after_kbps
-            )
-            changed[chassis_of.get(change.vif) or ""].append(change)
-        for name in world.snapshot.chassis:
-            here = {number for number, chassis in chassis_of.items() if chassis == name}
-            self._send_rates(name, Rates(_only(self.enforced_egress_kbps, here), _only(ingress, here)))
-            self._modify_meters(name, [change.vif for change in changed[name] if change.direction == "egress"])
-
-    def _modify_meters(self, chassis: str, numbers: list[int]) -> None:
-        """In the order given: decreases come first, so that what is shared is never exceeded in between."""
-        switch, bridge = self._switches.get(chassis), self._bridge(chassis)
-        if not numbers or switch is None or bridge is None:
-            return
-        meters = {vif.number: vif.egress_meter for vif in bridge.vifs if vif.egress_meter is not None}
-        try:
-            switch.modify_meters({number: meters[number] for number in numbers if number in meters})
-        except SwitchGone as fault:
-            log.warning("%s: meters not changed: %s", chassis, fault)
-
-
-def _sample(switch: Switch) -> SwitchSample | None:
-    try:
-        return switch.sample()
-    except SwitchGone as fault:
-        log.warning("no statistics this time: %s", fault)
-        return None
+        self.enforced_egress_kbps = egress
+        for chassis in world.snapshot.chassis:
+            here = [vif.number for vif in world.members.get(chassis, ())]
+            self._hosts.send_rates(chassis, Rates(_only(egress, here), _only(ingress, here)))
+            if _only(before, here) != _only(egress, here):
+                self._hosts.egress_rates_changed(chassis)
 
 
 def _enforced(decisions: Mapping[int, Decision]) -> dict[int, int]:
     return {number: d.enforced_kbps for number, d in decisions.items() if d.enforced_kbps is not None}
 
 
-def _only(rates: Mapping[int, int], numbers: set[int]) -> dict[int, int]:
-    return {number: rate for number, rate in rates.items() if number in numbers}
+def _only(rates: Mapping[int, int], numbers: Iterable[int]) -> dict[int, int]:
+    return {number: rates[number] for number in numbers if number in rates}
+
+
+def _note(changes: tuple[Change, ...]) -> None:
+    if changes:
+        log.info("%d rates changed", len(changes))
+    for change in changes:
+        log.debug("%s of VIF %d: %s -> %s kbit/s", change.direction, change.vif, change.before_kbps, change.after_kbps)

@@ -8,8 +8,10 @@ Counters are cumulative since the qdisc or class was made; a smaller value means
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 
 class MessageError(ValueError):
@@ -70,21 +72,53 @@ def decode(line: bytes) -> Message:
     try:
         body = json.loads(line)
         kind = body.pop("type")
-        if kind == "Hello":
-            return Hello(**body)
-        if kind == "HostSample":
-            vifs = {
-                int(number): VifSample(**{name: queue and QueueSample(**queue) for name, queue in sample.items()})
-                for number, sample in body["vifs"].items()
-            }
-            return HostSample(body["chassis"], body["time_s"], vifs)
-        if kind == "Rates":
-            return Rates(
-                *(
-                    {int(number): int(rate) for number, rate in body[name].items()}
-                    for name in ("egress_kbps", "ingress_kbps")
-                )
-            )
-    except (ValueError, TypeError, KeyError, AttributeError) as fault:
+        if kind in _DECODERS:
+            return _DECODERS[kind](**body)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as fault:
         raise MessageError(f"not a message: {line[:80]!r}: {fault}") from fault
     raise MessageError(f"no message is called {kind!r}")
+
+
+def _hello(chassis: object) -> Hello:
+    return Hello(_name(chassis))
+
+
+def _host_sample(chassis: object, time_s: object, vifs: Mapping[str, Mapping[str, Any]]) -> HostSample:
+    if type(time_s) not in (int, float) or not math.isfinite(time_s):  # type: ignore[arg-type]
+        raise ValueError(f"{time_s!r} is no time")
+    queues = {
+        _vif_number(number): VifSample(**{name: queue and _queue(**queue) for name, queue in sample.items()})
+        for number, sample in vifs.items()
+    }
+    return HostSample(_name(chassis), time_s, queues)  # type: ignore[arg-type]
+
+
+def _queue(**counters: object) -> QueueSample:
+    return QueueSample(**{name: _whole(value) for name, value in counters.items()})
+
+
+def _rates(egress_kbps: Mapping[str, object], ingress_kbps: Mapping[str, object]) -> Rates:
+    return Rates(
+        *({_vif_number(vif): _whole(rate) for vif, rate in rates.items()} for rates in (egress_kbps, ingress_kbps))
+    )
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no name")
+    return value
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 64:  # a bool is an int, and no counter
+        raise ValueError(f"{value!r} is no counter of 64 bits")
+    return value
+
+
+def _vif_number(key: str) -> int:
+    if not 0 < int(key) < 1 << 16:
+        raise ValueError(f"{key} is no VIF number")
+    return int(key)
+
+
+_DECODERS: Mapping[str, Callable[..., Message]] = {"Hello": _hello, "HostSample": _host_sample, "Rates": _rates}

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import eventlet
 from eventlet.green import socket
+from eventlet.greenthread import GreenThread
+from eventlet.queue import LightQueue
 
 from controller.stream.messages import Hello, HostSample, MessageError, Rates, encode
 from controller.stream.messages import decode as decode_message
 
 LONGEST_LINE_BYTES = 4 << 20  # a sample of 10,000 VIFs has about 2 MB
-_SEND_DEADLINE_S = 5.0
+SEND_DEADLINE_S = 5.0
 
 log = logging.getLogger("weir.stream")
+
+
+@dataclass(eq=False, slots=True)
+class _Agent:
+    """One connection. Of its two green threads one only reads and one only writes, so that neither waits for the other.
+
+    news: holds something while there are rates to send; however many, the newest are sent.
+    """
+
+    connection: socket.socket
+    chassis: str
+    news: LightQueue = field(default_factory=lambda: LightQueue(1))
+    writer: GreenThread | None = None
+
+    def wake(self) -> None:
+        if self.news.empty():
+            self.news.put(True)
+
+    def hang_up(self) -> None:
+        """Its reader sees the end and cleans up."""
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
 
 
 class StreamServer:
@@ -25,10 +51,13 @@ class StreamServer:
     on_sample is called in the connection's green thread; it must not wait.
     """
 
-    def __init__(self, path: Path, on_sample: Callable[[HostSample], None]) -> None:
+    def __init__(
+        self, path: Path, on_sample: Callable[[HostSample], None], send_deadline_s: float = SEND_DEADLINE_S
+    ) -> None:
         self._path = path
         self._on_sample = on_sample
-        self._agents: dict[str, socket.socket] = {}
+        self._send_deadline_s = send_deadline_s
+        self._agents: dict[str, _Agent] = {}
         self._rates: dict[str, Rates] = {}
 
     def serve(self) -> None:
@@ -43,37 +72,60 @@ class StreamServer:
             eventlet.spawn_n(self._receive, connection)
 
     def set_rates(self, chassis: str, rates: Rates) -> None:
-        """Keeps the rates for an agent that comes later, and sends them now when they differ from the last."""
+        """Keeps the rates for an agent that comes later; one that is there gets them if they differ. Never waits."""
         if self._rates.get(chassis, Rates()) != rates:
             self._rates[chassis] = rates
-            self._send(chassis)
+            if chassis in self._agents:
+                self._agents[chassis].wake()
 
     def _receive(self, connection: socket.socket) -> None:
-        chassis = None
+        agent = None
         try:
             with connection, connection.makefile("rb") as lines:
+                agent = self._greeted(connection, lines.readline(LONGEST_LINE_BYTES))
                 while line := lines.readline(LONGEST_LINE_BYTES):
-                    message = decode_message(line)
-                    if isinstance(message, Hello):
-                        chassis = message.chassis
-                        self._agents[chassis] = connection
-                        self._send(chassis)
-                    elif isinstance(message, HostSample):
-                        self._on_sample(message)
+                    self._on_sample(_sample(line, agent.chassis))
         except (MessageError, OSError) as fault:
-            log.warning("agent of %s: connection ended: %s", chassis or "unknown chassis", fault)
+            log.warning("agent of %s: connection ended: %s", agent.chassis if agent else "unknown chassis", fault)
+        except Exception:
+            log.exception("agent of %s: its connection failed", agent.chassis if agent else "unknown chassis")
         finally:
-            if chassis is not None and self._agents.get(chassis) is connection:
-                del self._agents[chassis]
+            if agent is not None:
+                self._forget(agent)
 
-    def _send(self, chassis: str) -> None:
-        connection = self._agents.get(chassis)
-        if connection is None:
-            return
+    def _greeted(self, connection: socket.socket, line: bytes) -> _Agent:
+        """A connection begins with Hello, and is sent all rates."""
+        hello = decode_message(line)
+        if not isinstance(hello, Hello):
+            raise MessageError(f"a connection begins with Hello, not {type(hello).__name__}")
+        agent = _Agent(connection, hello.chassis)
+        before = self._agents.get(agent.chassis)
+        self._agents[agent.chassis] = agent
+        agent.wake()
+        agent.writer = eventlet.spawn(self._write, agent)
+        if before is not None:
+            before.hang_up()
+        return agent
+
+    def _forget(self, agent: _Agent) -> None:
+        if self._agents.get(agent.chassis) is agent:
+            del self._agents[agent.chassis]
+        if agent.writer is not None:
+            agent.writer.kill()
+
+    def _write(self, agent: _Agent) -> None:
         try:
-            with eventlet.Timeout(_SEND_DEADLINE_S, OSError("it does not read what it is sent")):
-                connection.sendall(encode(self._rates.get(chassis, Rates())))
+            while True:
+                agent.news.get()
+                with eventlet.Timeout(self._send_deadline_s, OSError("it does not read what it is sent")):
+                    agent.connection.sendall(encode(self._rates.get(agent.chassis, Rates())))
         except OSError as fault:
-            log.warning("agent of %s: rates not sent: %s", chassis, fault)
-            self._agents.pop(chassis, None)
-            connection.close()
+            log.warning("agent of %s: rates not sent: %s", agent.chassis, fault)
+            agent.hang_up()
+
+
+def _sample(line: bytes, chassis: str) -> HostSample:
+    message = decode_message(line)
+    if not isinstance(message, HostSample) or message.chassis != chassis:
+        raise MessageError(f"it may send samples of {chassis}, not {line[:80]!r}")
+    return message

@@ -1,0 +1,28 @@
+"""One connected switch, as keeper and loop see it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from controller.dataplane.entries import MeterBody
+from controller.dataplane.stages import Failure
+from controller.reconcile.target import Target
+from controller.runtime.sampling import SwitchSample
+
+
+class SwitchGone(RuntimeError):
+    """The switch did not answer. What was asked of it may or may not have happened."""
+
+
+class Switch(Target, Protocol):
+    """Every call waits for the switch, letting other green threads run, and may raise SwitchGone."""
+
+    @property
+    def datapath_id(self) -> str:
+        """16 hex digits."""
+
+    def modify_meters(self, meters: Mapping[int, MeterBody]) -> Sequence[Failure]:
+        """Changes meters that exist, in the order given; in force when this returns."""
+
+    def sample(self) -> SwitchSample: ...
