@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 
@@ -17,6 +18,7 @@ def main() -> int:
     if os.geteuid() != 0:
         say("The demo makes network namespaces. Run it as root: sudo make demo")
         return 1
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as ^C: everything is taken away first
     begun_s = time.monotonic()
     try:
         claims = show()

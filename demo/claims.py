@@ -29,6 +29,10 @@ def at_least(text: str, measured_kbps: float, wanted_kbps: float) -> Claim:
     return Claim(text, f"at least {mbit(wanted_kbps)} Mbit/s", f"{mbit(measured_kbps)} Mbit/s", holds)
 
 
+def at_most_s(text: str, measured_s: float, wanted_s: float) -> Claim:
+    return Claim(text, f"at most {wanted_s:.1f} s on end", f"{measured_s:.1f} s", measured_s <= wanted_s)
+
+
 def none_of(text: str, found: Sequence[str]) -> Claim:
     """Something of which there must be none."""
     measured = "none" if not found else f"{len(found)}: {'; '.join(found[:3])}"

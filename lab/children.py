@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -44,6 +46,17 @@ def run(argv: Sequence[str], check: bool = True, environment: Mapping[str, str] 
     if check and done.returncode != 0:
         raise LabError(f"{' '.join(argv)} ended with {done.returncode}: {(done.stderr + done.stdout).strip()}")
     return done.stdout
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """What is taken away is taken away whole: no ^C inside, neither for us nor for the commands that we run."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Child:

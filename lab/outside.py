@@ -8,7 +8,7 @@ import os
 import subprocess
 from types import TracebackType
 
-from lab.children import run, within
+from lab.children import run, uninterrupted, within
 
 _numbers = itertools.count(1)
 
@@ -32,7 +32,8 @@ class Outside:
         self._remove()
 
     def _remove(self) -> None:
-        subprocess.run(["ip", "netns", "delete", self.name], capture_output=True, check=False)
+        with uninterrupted():
+            subprocess.run(["ip", "netns", "delete", self.name], capture_output=True, check=False)
 
     def run(self, *argv: str, check: bool = True, **environment: str) -> str:
         """Standard output of a command run here. Raises LabError with its words when it fails."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from controller.config import StateDir
 from controller.system import ledger, processes
-from lab.children import LabError, wait_until
+from lab.children import LabError, uninterrupted, wait_until
 from lab.outside import Outside
 
 WEIR = str(Path(sys.executable).with_name("weir"))
@@ -31,9 +31,8 @@ class System:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        try:
+        with uninterrupted():
             self.weir("down", check=False)
-        finally:
             processes.end(processes.of_system(self.directory.path), 0.0)
             for name in self.namespaces():
                 self.outside.run("ip", "netns", "delete", name, check=False)

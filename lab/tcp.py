@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from lab.children import Child, LabError, wait_until
 
 OMITTED_S = 2  # slow start is not the rate
-_AVAILABLE = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +21,14 @@ class TcpFlow:
     retransmits: int
 
 
-def congestion_controls() -> set[str]:
-    """Those that this kernel has ready."""
-    return set(_AVAILABLE.read_text().split())
+def has_congestion_control(name: str) -> bool:
+    """Whether a connection of this machine can use it; a kernel module is loaded where that is needed."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tried:
+        try:
+            tried.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, name.encode())
+        except OSError:
+            return False
+    return True
 
 
 class TcpSender:
