@@ -1,8 +1,8 @@
 """Rates from cumulative counters, whatever happens to the counters, the samples and the clock. Pure.
 
-The rules: a counter that fell has started anew from 0, and so have those of its block. A time that did not move says
-nothing new. A time that went back, or far forward, gives no rate: the counters are taken as a new beginning, and the
-last rate stands until it is stale. A missing sample likewise.
+The rules: a time that did not move says nothing new. A counter that fell has started anew at an unknown moment, and so
+have those of its block; a time that went back, or far forward, says as little. Both give no rate: the counters are taken
+as a new beginning, and the last rate stands until it is stale. A missing sample likewise.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from controller.allocation.samples import BLOCK_OF_COLUMN, FIRST_COLUMN, GAUGES, Readings
 from controller.allocation.settings import Settings
-from controller.allocation.tree import FloatArray, IntArray
+from controller.allocation.tree import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,14 @@ def update(state: CounterState, read: Readings, now_s: float, settings: Settings
         fresh = (window_s >= settings.shortest_window_ticks * settings.interval_s) & (
             window_s <= settings.longest_window_ticks * settings.interval_s
         )
+        fresh &= ~_anew(state.value, read.value)
         waits = (window_s >= 0) & (window_s < settings.shortest_window_ticks * settings.interval_s)
     taken = (~np.isnan(read.time_s) & ~waits)[:, BLOCK_OF_COLUMN]
     fresh_columns = fresh[:, BLOCK_OF_COLUMN]
     seen_s = np.where(fresh, now_s, np.minimum(state.seen_s, now_s))
     stale = (now_s - seen_s > settings.stale_after_ticks * settings.interval_s)[:, BLOCK_OF_COLUMN]
     with np.errstate(invalid="ignore", divide="ignore"):
-        rate = np.where(fresh_columns, _growth(state.value, read.value) / window_s[:, BLOCK_OF_COLUMN], state.rate)
+        rate = np.where(fresh_columns, (read.value - state.value) / window_s[:, BLOCK_OF_COLUMN], state.rate)
     return CounterState(
         keys=state.keys,
         value=np.where(taken, read.value, state.value),
@@ -86,8 +87,6 @@ def update(state: CounterState, read: Readings, now_s: float, settings: Settings
     )
 
 
-def _growth(before: FloatArray, after: FloatArray) -> FloatArray:
-    growth = after - before
-    fell = (growth < 0) & ~GAUGES  # NaN compares false
-    anew = np.logical_or.reduceat(fell, FIRST_COLUMN, axis=1)[:, BLOCK_OF_COLUMN]
-    return np.where(anew, after, growth)
+def _anew(before: FloatArray, after: FloatArray) -> BoolArray:
+    """bool[n, n_blocks]: a counter of the block fell. Gauges may fall as they like; NaN compares false."""
+    return np.logical_or.reduceat((after < before) & ~GAUGES, FIRST_COLUMN, axis=1)

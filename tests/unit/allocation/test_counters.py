@@ -41,14 +41,16 @@ def test_two_samples_make_a_rate_by_the_readers_clock():
     assert rate(meter(1, 500), meter(3, 2500)) == 1000
 
 
-def test_a_counter_that_falls_started_from_nothing():
-    assert rate(meter(1, 5000), meter(2, 300)) == 300
+def test_a_counter_that_falls_started_anew_nobody_knows_when_and_the_last_rate_stands():
+    assert np.isnan(rate(meter(1, 5000), meter(2, 300)))
+    assert rate(meter(1, 1000), meter(2, 2000), meter(3, 300)) == 1000
+    assert rate(meter(1, 1000), meter(2, 2000), meter(3, 300), meter(4, 1100)) == 800
 
 
 def test_what_is_read_together_starts_anew_together():
-    state = feed(meter(1, 1000, 500), meter(2, 1200, 10))  # in grew past its old value since the reset, dropped did not
-    assert state.rate[0, METER_IN] == 1200
-    assert state.rate[0, METER_DROPPED] == 10
+    state = feed(meter(1, 0, 0), meter(2, 1000, 500), meter(3, 1200, 10))  # in has grown past its old value since
+    assert state.rate[0, METER_IN] == 1000
+    assert state.rate[0, METER_DROPPED] == 500
 
 
 def test_a_missing_sample_keeps_the_rate_and_the_next_covers_the_gap():
