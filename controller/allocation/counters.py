@@ -1,8 +1,8 @@
 """Rates from cumulative counters, whatever happens to the counters, the samples and the clock. Pure.
 
 The rules: a time that did not move says nothing new. A counter that fell has started anew at an unknown moment, and so
-have those of its block; a time that went back, or far forward, says as little. Both give no rate: the counters are taken
-as a new beginning, and the last rate stands until it is stale. A missing sample likewise.
+have those of its block; a time that went back, or far forward, says as little. Both give no rate: the counters are
+taken as a new beginning, and the last rate stands until it is stale. A missing sample likewise.
 """
 
 from __future__ import annotations
