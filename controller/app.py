@@ -11,11 +11,13 @@ from ryu.controller.handler import DEAD_DISPATCHER, MAIN_DISPATCHER, set_ev_cls
 from ryu.lib import hub
 
 from controller import wiring
+from controller.openflow.endpoint import listen_where_told
 from controller.openflow.listener import Switchboard, set_defaults
 from controller.openflow.session import SwitchSession
 from controller.openflow.wire import VERSION
 
 set_defaults()
+listen_where_told(os.environ)
 
 
 class Controller(Protocol):

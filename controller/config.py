@@ -7,6 +7,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 DEFAULT_STATE_DIR = "/run/weir"
 SOCKET_PATH_BYTES = 107  # sun_path holds 108 with its terminating zero
@@ -43,6 +44,11 @@ class StateDir:
         return self.path / "system.json"
 
     @property
+    def chassis_file(self) -> Path:
+        """Holds the name that the Weir DB beside it knows this host by, and outlives `weir down` as that does."""
+        return self.db / "chassis"
+
+    @property
     def weir_db_socket(self) -> Path:
         return self.run / "weir-db.sock"
 
@@ -76,11 +82,29 @@ def state_dir(given: str | None = None) -> StateDir:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """How a device was before Weir had it, which `weir down` puts back.
+
+    offloads: those that were on and that Weir switches off. disable_ipv6: in the kernel's words; None: it has no IPv6.
+    """
+
+    up: bool
+    promiscuous: bool
+    mtu: int
+    disable_ipv6: str | None
+    offloads: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Uplink:
-    """An uplink of the host. device: the netdev that was moved in and renamed; None: a veth pair that Weir made."""
+    """An uplink of the host. device: the netdev that was moved in and renamed; None: a veth pair that Weir made.
+
+    found: how the device was, once `weir up` has looked at it.
+    """
 
     name: str
     device: str | None = None
+    found: Found | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +117,6 @@ class System:
     bridge: str = "br-weir"
     namespace: str | None = None
     ovs_rundir: str = ""  # holds the db.sock of the Open vSwitch to drive
-    openflow_port: int = 6653
     loop_interval_s: float = 1.0
     uplinks: tuple[Uplink, ...] = ()
     home_inode: int = 0  # of the network namespace that `weir up` ran in; moved devices go back there
@@ -110,10 +133,17 @@ def load(directory: StateDir) -> System:
     """Raises ConfigError when there is no system here, or its file cannot be read."""
     try:
         body = json.loads(directory.system_file.read_text())
-        return System(**{**body, "uplinks": tuple(Uplink(**uplink) for uplink in body["uplinks"])})
+        return System(**{**body, "uplinks": tuple(map(_uplink, body["uplinks"]))})
     except FileNotFoundError:
         raise ConfigError(
             f"{directory.path}: no system was started here. Run weir up, or name its --state-dir."
         ) from None
+    except PermissionError:
+        raise ConfigError(f"{directory.path}: only its owner may look into it. Run the command with sudo.") from None
     except (ValueError, TypeError, KeyError) as fault:
         raise ConfigError(f"{directory.system_file}: cannot be read: {fault}. Run weir down and weir up.") from fault
+
+
+def _uplink(body: dict[str, Any]) -> Uplink:
+    found = body["found"]
+    return Uplink(body["name"], body["device"], found and Found(**{**found, "offloads": tuple(found["offloads"])}))

@@ -10,6 +10,7 @@ from ovsdb.transaction import Transaction
 
 OWNER = "weir-owner"  # external_ids of every row made here
 FORMER_QOS = "weir-former-qos"  # external_ids of a port: the uuid of its QoS row before ours, "none" for none
+DEVICE_INDEX = "weir-device-index"  # external_ids of a port: index of the device that it was made for
 NOOP = "linux-noop"
 
 
@@ -33,6 +34,7 @@ def status(port: Any) -> PortStatus:
         owner=owner_of(port),
         attached_mac=interface.external_ids.get("attached-mac"),
         noop_qos=any(qos.type == NOOP for qos in port.qos),
+        device_index=int(index) if (index := port.external_ids.get(DEVICE_INDEX, "")).isdecimal() else None,
     )
 
 
@@ -45,7 +47,8 @@ def create(change: Transaction, bridge: Any, config: PortConfig, owner: str) -> 
         ofport_request=config.ofport_request,
         external_ids={OWNER: owner, **identity},
     )
-    port = change.insert("Port", name=config.name, interfaces=[interface], external_ids={OWNER: owner})
+    device = {} if config.device_index is None else {DEVICE_INDEX: str(config.device_index)}
+    port = change.insert("Port", name=config.name, interfaces=[interface], external_ids={OWNER: owner, **device})
     change.add(bridge, "ports", port)
     return port
 

@@ -1,9 +1,9 @@
 """The rows of the Weir DB as values: what a process reads in one snapshot. weir.ovsschema is the same in OVSDB's words.
 
 Who writes what: a command writes desired state and raises `Weir.cfg` in the same transaction. The agent of a chassis
-writes `agent_cfg`, `agent_error`, `uplink_ports` and the status columns of its VIFs; the controller writes `flow_cfg`,
-`flow_error` and `connected`. A change of sequence number N is in force on a chassis when its agent_cfg and flow_cfg are
-both at least N. No column has two writers.
+writes `agent_cfg`, `agent_error`, `agent_note`, `uplink_ports` and the status columns of its VIFs; the controller
+writes `flow_cfg`, `flow_error` and `connected`. A change of sequence number N is in force on a chassis when its
+agent_cfg and flow_cfg are both at least N. No column has two writers.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Chassis:
     uplink_ports: Mapping[str, int] = field(default_factory=dict)  # uplink name -> OpenFlow port
     agent_cfg: int = 0
     agent_error: str | None = None
+    agent_note: str | None = None  # what works, and is not as good as it should be
     flow_cfg: int = 0
     flow_error: str | None = None
     connected: bool = False

@@ -12,6 +12,7 @@ class PortConfig:
 
     create: make it when the bridge does not have it; False: a port that somebody else makes, of which only the queues
     are ours to decide. A port that is there and has another owner is always left as it is but for `noop_qos`.
+    device_index: of the device, noted on the port when it is made; None: nothing is noted.
     """
 
     name: str
@@ -20,6 +21,7 @@ class PortConfig:
     noop_qos: bool = False  # OVS leaves the device's queueing disciplines alone
     ofport_request: int | None = None  # None: the number that OVS once gave it is kept
     create: bool = True
+    device_index: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class PortStatus:
     owner: str | None = None  # who made it, if it was made by this system
     attached_mac: str | None = None  # external_ids:attached-mac
     noop_qos: bool = False
+    device_index: int | None = None  # as noted when the port was made; OVS itself shows that of whatever bears the name
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ class WeirDb(Session):
         A VIF that is no longer there is passed over. Returns whether anything differed. Raises Refused, Disconnected,
         and Conflict when somebody else claimed a VIF at the same moment.
         """
-        columns = ("bridge", "datapath_id", "hostname", "uplink_ports", "agent_cfg", "agent_error")
+        columns = ("bridge", "datapath_id", "hostname", "uplink_ports", "agent_cfg", "agent_error", "agent_note")
         values = {column: getattr(chassis, column) for column in columns}
         with Transaction(self, f"agent of {chassis.name}") as change:
             present = self._by_name("Virtual_Interface") if vifs else {}
@@ -252,6 +252,7 @@ def _chassis(row: Any) -> Chassis:
     same = ("name", "bridge", "datapath_id", "hostname", "uplink_ports", "agent_cfg", "flow_cfg", "connected")
     return Chassis(
         agent_error=_optional(row.agent_error),
+        agent_note=_optional(row.agent_note),
         flow_error=_optional(row.flow_error),
         **{column: getattr(row, column) for column in same},
     )

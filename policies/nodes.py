@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from policies import units
+from policies import expansion, units
 from policies.errors import BadValue, Place
+from policies.expansion import MOST_OF_LEAF
 from policies.grammar import BANDWIDTH, NAME, NODE, UNMATCHED
-from policies.model import Action, Bandwidth, Direction, Node
+from policies.model import Action, Bandwidth, Direction, Node, Rule
 from policies.reader import Reader
-from policies.rules import NodeRules
+from policies.rules import TOO_MANY_REMEDY, NodeRules
 from policies.services import Services
 from policies.source import Entry, Fields, Tree
 from policies.units import rate_text
@@ -36,6 +37,7 @@ class _Above:
 
     path: str | None = None
     unmatched: Action = Action.DENY
+    entries: int = 0  # that its mandatory and default rules come to
     bandwidth: Mapping[Direction, Bandwidth] = field(default_factory=lambda: {d: Bandwidth() for d in Direction})
 
 
@@ -74,8 +76,31 @@ class _TreeReader:
             **lists,
         )
         self.written.nodes[path] = node
+        inherited = above.entries + _entries(*node.mandatory, *node.default)
+        if "children" not in fields:
+            self._refuse_on_leaf(node, entry.key_place, inherited)
         for child in children:
-            self.node(child, f"{path}/{_step(child)}", _Above(path, node.unmatched, bandwidth))
+            self.node(child, f"{path}/{_step(child)}", _Above(path, node.unmatched, inherited, bandwidth))
+
+    def _refuse_on_leaf(self, leaf: Node, place: Place, inherited: int) -> None:
+        """What depends on the nodes above it too: their rules, and their burst."""
+        count = inherited + _entries(*leaf.rules)
+        if count > MOST_OF_LEAF:
+            problem = (
+                f"its rules and those it inherits make {count:,} flow entries, more than the {MOST_OF_LEAF:,} of a leaf"
+            )
+            self._reader.problems.add(place, problem, TOO_MANY_REMEDY)
+        for direction in Direction:
+            own = leaf.bandwidth(direction)
+            if own.limit_kbps is not None and own.burst_s is not None:
+                places = [self.written.places.get((leaf.path, direction, key)) for key in ("burst", "limit")]
+                self._refuse_large_burst(places[0] or places[1] or place, own.burst_s, own.limit_kbps)
+
+    def _refuse_large_burst(self, place: Place, burst_s: float, limit_kbps: int) -> None:
+        most_ms = units.SIZE.most * 8 // limit_kbps
+        if burst_s * 1000 > most_ms:
+            problem = f"a burst of {burst_s:g} s at a limit of {rate_text(limit_kbps)} is more than '1024 mib'"
+            self._reader.problems.add(place, problem, f"Write a burst of at most '{most_ms} ms', or a lower limit")
 
     def _children(self, tree: Tree) -> list[Entry]:
         if isinstance(tree, Fields) and not tree.entries:
@@ -102,6 +127,11 @@ class _TreeReader:
             problem = f"{rate_text(own.guarantee_kbps)} is more than the limit {rate_text(own.limit_kbps)}"
             self._reader.problems.add(fields["guarantee"].place, problem, "Raise the limit or lower the guarantee")
         return own
+
+
+def _entries(*rules: Rule) -> int:
+    """Those of a rule that is refused for their number do not count a second time."""
+    return sum(count for rule in rules if (count := expansion.entries(rule)) <= expansion.MOST_OF_RULE)
 
 
 def _step(entry: Entry) -> str:

@@ -8,12 +8,14 @@ from dataclasses import replace
 
 from policies import addresses
 from policies.errors import BadValue, Place
+from policies.expansion import MOST_OF_RULE, entries
 from policies.grammar import DIRECTION, ENDPOINT, RULE, RULE_ACTION
 from policies.model import Action, Direction, IPNetwork, Rule, ServiceMatch
 from policies.reader import Reader
 from policies.services import Services, read_service
 from policies.source import Entry, Fields, Scalar, Tree
 
+TOO_MANY_REMEDY = "Write fewer and wider prefixes and port ranges, and leave out 'from' or 'to' where either will do"
 _EITHER_WAY = frozenset(Direction)  # addresses alone can hold in both directions
 
 
@@ -75,7 +77,25 @@ class NodeRules:
             destinations=self._endpoint(fields["to"]) if "to" in fields else None,
             services=(ServiceMatch(),) if services is None else services,
         )
+        self._refuse_too_many(unnamed, entry.key_place)
         return self._identified(unnamed, fields["name"].place if name else entry.key_place)
+
+    def _refuse_too_many(self, rule: Rule, place: Place) -> None:
+        count = entries(rule)
+        if count > MOST_OF_RULE:
+            parts = [
+                f"{len(part)} {word}{'s' * (len(part) > 1)}"
+                for part, word in (
+                    (rule.sources, "source"),
+                    (rule.destinations, "destination"),
+                    (rule.services, "service"),
+                )
+                if part is not None
+            ]
+            problem = (
+                f"{' x '.join(parts)} make at least {count:,} flow entries, more than the {MOST_OF_RULE:,} of a rule"
+            )
+            self._reader.problems.add(place, problem, TOO_MANY_REMEDY)
 
     def _identified(self, rule: Rule, place: Place) -> Rule:
         """With its identity: "acme/web:staff", or by content "acme/web:#3f2a..." (then "...-2" for an equal one)."""

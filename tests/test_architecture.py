@@ -47,7 +47,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 PURE = (
     "policies", "controller.dataplane", "controller.compiler", "controller.allocation", "controller.reconcile",
     "controller.stream.messages", "controller.runtime.desired", "controller.runtime.bandwidth",
-    "controller.runtime.figures", "controller.runtime.sampling", "controller.runtime.switch", "controller.host.queue_plan",
+    "controller.runtime.figures", "controller.runtime.sampling", "controller.runtime.switch",
+    "controller.host.queue_plan",
     "controller.host.queue_tree", "controller.host.qdisc_codec", "controller.host.qdisc_steering",
     "controller.host.qdisc_frames", "controller.host.desired", "ovsdb.rows",
 )  # fmt: skip

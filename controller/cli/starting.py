@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from controller.cli import operator
@@ -10,9 +10,10 @@ from controller.cli.output import say
 from controller.config import StateDir, System
 from controller.host.errors import HostError
 from controller.intent import policy
-from controller.system import lifecycle, readiness, requirements
+from controller.system import directories, lifecycle, readiness, requirements
 from controller.system.errors import SystemFault
 from controller.system.requirements import Request
+from ovsdb.session import DatabaseError
 from ovsdb.weir_db import WeirDb
 from policies import loader
 
@@ -25,7 +26,8 @@ def bring_up(request: Request, directory: StateDir, policy_files: Sequence[str])
     requirements.check_privilege("weir up")
     requirements.check_machine(request, requirements.system_rundir())
     is_new = not directory.path.exists()
-    directory.path.mkdir(parents=True, exist_ok=True)
+    directories.make(directory.path)
+    directories.check(directory)
     try:
         with lifecycle.exclusively(directory):
             _bring_up(request, directory, texts)
@@ -44,9 +46,8 @@ def _bring_up(request: Request, directory: StateDir, texts: Mapping[str, str]) -
         return
     if lifecycle.left_over(directory):
         say("taking away what an earlier system left")
-        lifecycle.stop(running, directory)
+        _say_all(lifecycle.stop(running, directory))
     system = lifecycle.plan(request, directory, requirements.system_rundir())
-    lifecycle.check(system, directory)
     had_databases = directory.db.exists()
     try:
         watch = lifecycle.start(system, directory, say)
@@ -76,11 +77,16 @@ def _go_on(system: System, request: Request, directory: StateDir) -> None:
     say(f"a system is up in {directory.path} already")
 
 
+def _say_all(notes: Iterable[str]) -> None:
+    for note in notes:
+        say(note)
+
+
 def _take_back(system: System, directory: StateDir, had_databases: bool) -> None:
     """The logs stay, for whoever wants to know more."""
     try:
-        lifecycle.stop(system, directory)
+        _say_all(lifecycle.stop(system, directory))
         if not had_databases:
             lifecycle.remove_databases(directory)
-    except (SystemFault, HostError, OSError) as fault:
+    except (SystemFault, HostError, DatabaseError, OSError) as fault:
         say(f"taking back what was made: {fault}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from controller import config
@@ -12,7 +13,7 @@ from controller.cli.output import fields
 from controller.config import ConfigError, StateDir
 from controller.system import ledger, processes, programs
 from controller.system.ledger import Record
-from ovsdb.rows import Chassis, Snapshot
+from ovsdb.rows import Chassis
 from ovsdb.session import DatabaseError
 from ovsdb.weir_db import WeirDb
 
@@ -33,7 +34,7 @@ def look(directory: StateDir) -> dict[str, Any]:
     }
     problems: list[str] = []
     report["processes"] = _processes(system, directory, problems)
-    report |= _database(directory, problems)
+    report |= _database(directory, report["processes"][programs.CONTROLLER]["pid"] is not None, problems)
     report["loop"] = _loop(directory, problems)
     report["problems"] = problems
     return report
@@ -59,21 +60,23 @@ def _processes(system: config.System, directory: StateDir, problems: list[str]) 
     return shown
 
 
-def _database(directory: StateDir, problems: list[str]) -> dict[str, Any]:
+def _database(directory: StateDir, has_controller: bool, problems: list[str]) -> dict[str, Any]:
+    """A controller that was killed could not take back in the Weir DB that switches are connected to it."""
     try:
         with WeirDb(f"unix:{directory.weir_db_socket}") as database:
             database.connect()
             snapshot = database.snapshot()
+            known = [replace(one, connected=one.connected and has_controller) for one in snapshot.chassis.values()]
     except DatabaseError as fault:
         problems.append(str(fault))
         return {}
-    problems += [line for chassis in snapshot.chassis.values() for line in _complaints(chassis, snapshot)]
+    problems += [line for chassis in known for line in _complaints(chassis, snapshot.cfg)]
     vifs = snapshot.interfaces.values()
     problems += [f"VIF {vif.name}: {vif.error or 'error'}" for vif in vifs if vif.state == "error"]
     return {
         "cfg": snapshot.cfg,
         "policy_version": snapshot.policy_version,
-        "chassis": {name: _chassis(chassis) for name, chassis in snapshot.chassis.items()},
+        "chassis": {chassis.name: _chassis(chassis) for chassis in known},
         "vifs": dict(Counter(vif.state for vif in vifs)),
     }
 
@@ -96,13 +99,13 @@ def _chassis(chassis: Chassis) -> dict[str, Any]:
     return {name: getattr(chassis, name) for name in shown}
 
 
-def _complaints(chassis: Chassis, snapshot: Snapshot) -> list[str]:
+def _complaints(chassis: Chassis, cfg: int) -> list[str]:
     found = []
     if not chassis.connected:
         found.append("its switch is not connected to the controller")
-    if chassis.agent_cfg < snapshot.cfg:
-        found.append(f"its agent has reached change {chassis.agent_cfg} of {snapshot.cfg}")
-    if chassis.flow_cfg < snapshot.cfg:
-        found.append(f"its flows have reached change {chassis.flow_cfg} of {snapshot.cfg}")
+    if chassis.agent_cfg < cfg:
+        found.append(f"its agent has reached change {chassis.agent_cfg} of {cfg}")
+    if chassis.flow_cfg < cfg:
+        found.append(f"its flows have reached change {chassis.flow_cfg} of {cfg}")
     found += [error for error in (chassis.agent_error, chassis.flow_error) if error]
     return [f"chassis {chassis.name}: {what}" for what in found]

@@ -37,13 +37,14 @@ def up(
 def down(state_dir: StateDirOption = None) -> None:
     """Stop the system and take away everything that it made; databases and logs stay in the state directory."""
     from controller import config
-    from controller.system import lifecycle, requirements
+    from controller.system import directories, lifecycle, requirements
 
     directory = config.state_dir(state_dir)
     if not directory.path.is_dir():
         say(f"nothing runs in {directory.path}")
         return
     requirements.check_privilege("weir down")
+    directories.check(directory)
     with lifecycle.exclusively(directory):
         if not lifecycle.left_over(directory):
             say(f"nothing runs in {directory.path}")
@@ -71,7 +72,8 @@ def agent(
     chassis: Annotated[str, typer.Option(metavar="NAME", help="What this host is called in the Weir DB.")],
     uplink: Annotated[list[str] | None, typer.Option(metavar="NAME=DEVICE", help="An uplink and its device.")] = None,
     controller: Annotated[
-        str | None, typer.Option(metavar="TARGET", help="Where the bridge finds its controller, tcp:ADDRESS:PORT.")
+        str | None,
+        typer.Option(metavar="TARGET", help="Where the bridge finds its controller: unix:PATH or tcp:ADDRESS:PORT."),
     ] = None,
     state_dir: StateDirOption = None,
 ) -> None:
@@ -83,6 +85,7 @@ def agent(
     from controller.system import requirements
 
     uplinks = requirements.parse_uplinks(uplink or [])
+    requirements.check_agent(chassis, bridge, uplinks)
     directory = config.state_dir(state_dir)
     told = host_agent.AgentConfig(
         chassis=chassis,

@@ -18,6 +18,7 @@ def create(
     name: NameArgument,
     policy: Annotated[str, typer.Option(metavar="PATH", help="The leaf of the policy tree that it follows.")],
     segment: Annotated[str | None, typer.Option(help="The segment to join; needed where there are several.")] = None,
+    chassis: Annotated[str | None, typer.Option(help="The host to be on; needed where there are several.")] = None,
     kind: Annotated[str, typer.Option(metavar="veth|port", help="A link to make, or a port to adopt.")] = "veth",
     instance: Annotated[str | None, typer.Option(metavar="ID", help="Whose interface it is, in your words.")] = None,
     netns: Annotated[str | None, typer.Option(metavar="N", help="Put it into this network namespace.")] = None,
@@ -45,6 +46,7 @@ def create(
         mac=mac,
         addresses=tuple(ip or ()),
         labels=vif_requests.labels(label or []),
+        chassis=chassis,
     )
     with opened(state_dir) as (directory, database):
         vif.create(database, [request])

@@ -8,7 +8,7 @@ from typing import Any
 from controller.api import client
 from controller.config import StateDir
 from controller.intent import views
-from controller.system.errors import SystemFault
+from controller.system.errors import WrongRequest
 from ovsdb.rows import VirtualInterface
 from ovsdb.weir_db import WeirDb
 from policies.parser import parse
@@ -21,11 +21,11 @@ COLUMNS = (
 
 
 def interface(name: str, database: WeirDb) -> VirtualInterface:
-    """Raises SystemFault when there is no such VIF."""
+    """Raises WrongRequest when there is no such VIF."""
     interfaces = database.snapshot().interfaces
     if name not in interfaces:
         meant = nearest(name, interfaces)
-        raise SystemFault(f"there is no VIF '{name}'", f"Did you mean '{meant}'?" if meant else "See weir vif list")
+        raise WrongRequest(f"there is no VIF '{name}'", f"Did you mean '{meant}'?" if meant else "See weir vif list")
     return interfaces[name]
 
 

@@ -2,6 +2,10 @@
 
 antispoof holds Ethernet, ARP and the source address of IP. host_protocols then looks into neighbour discovery, and lets
 ND, DHCP, IGMP and MLD past the policy. A packet from the unspecified address passes only as what may come from it.
+
+No switch can match the link-layer address that a router solicitation carries, and hosts need theirs answered. They send
+them from their link-local address, or from none, and from no other they pass: a false one then tells routers nothing of
+the addresses that traffic goes to, only of the sender's own link-local one.
 """
 
 from __future__ import annotations
@@ -93,14 +97,14 @@ def _common() -> Iterator[Flow]:
     # The switch shows options that it cannot read, such as two of a kind, by hiding the target with them.
     yield drops(210, {**_icmp6(NEIGHBOUR_SOLICIT, icmpv6_code=0), "ipv6_nd_target": 0})
     yield passes(200, {**_icmp6(NEIGHBOUR_SOLICIT, icmpv6_code=0), "ipv6_nd_sll": _ABSENT})
-    for kind in (ROUTER_SOLICIT, *MULTICAST_LISTENER):
+    yield passes(200, {**_icmp6(ROUTER_SOLICIT), "ipv6_src": _LINK_LOCAL_NET})
+    for kind in MULTICAST_LISTENER:
         yield passes(200, _icmp6(kind))
     yield passes(200, DHCP4_CLIENT)
     yield passes(200, {**DHCP6_CLIENT, "ipv6_src": _LINK_LOCAL_NET})
     yield passes(200, {"eth_type": ETH_IPV4, "ip_proto": IGMP})
     for kind in NEIGHBOUR_DISCOVERY:
-        if kind != ROUTER_SOLICIT:
-            yield drops(190, _icmp6(kind))
+        yield drops(190, _icmp6(kind))
     for eth_type in (ETH_IPV4, ETH_IPV6):
         yield flow(HOST_PROTOCOLS, 10, {"eth_type": eth_type}, of_table(HOST_PROTOCOLS), goto(EGRESS_CONNTRACK))
 

@@ -16,6 +16,7 @@ _LUMP_MS = 50  # what a busy switch may take in one go of what the shaper sent e
 _SHAPER_MS = 4  # depth of the shaper's own bucket, unless the policy chooses one
 _TCP_MS = 200
 _TCP_FRAMES = 10  # a first TCP window
+_MOST = 0xFFFF_FFFF  # a band's fields have 32 bits
 
 
 def egress_meter(limit_kbps: int, burst_kbit: int | None, shaped: bool) -> MeterBody:
@@ -27,10 +28,15 @@ def egress_meter(limit_kbps: int, burst_kbit: int | None, shaped: bool) -> Meter
         raise ValueError(f"a meter holds at least 1 kbit/s, not {limit_kbps}")
     if not shaped:
         chosen = max(_kbit(limit_kbps, _TCP_MS), _TCP_FRAMES * _FRAME_KBIT) if burst_kbit is None else burst_kbit
-        return MeterBody(limit_kbps, max(chosen, _LEAST_FRAMES * _FRAME_KBIT))
+        return _body(limit_kbps, max(chosen, _LEAST_FRAMES * _FRAME_KBIT))
     shaper_kbit = max(_kbit(limit_kbps, _SHAPER_MS) if burst_kbit is None else burst_kbit, 2 * _FRAME_KBIT)
     lump_kbit = max(_kbit(limit_kbps, _LUMP_MS), _LEAST_FRAMES * _FRAME_KBIT)
-    return MeterBody(-(-limit_kbps * _BACKSTOP_PERCENT // 100), lump_kbit + shaper_kbit)
+    return _body(-(-limit_kbps * _BACKSTOP_PERCENT // 100), lump_kbit + shaper_kbit)
+
+
+def _body(rate_kbps: int, burst_kbit: int) -> MeterBody:
+    """One meter that does not fit into its message would keep the whole bridge from being brought up to date."""
+    return MeterBody(min(rate_kbps, _MOST), min(burst_kbit, _MOST))
 
 
 def _kbit(rate_kbps: int, time_ms: int) -> int:

@@ -47,7 +47,8 @@ ANTISPOOF = Table(
 HOST_PROTOCOLS = Table(
     15,
     "host_protocols",
-    "neighbour discovery tells only the truth; it, DHCP, IGMP and MLD skip the policy",
+    "neighbour discovery tells only the truth (but for the link-layer option of a router solicitation, which no switch "
+    "can match: so these pass from link-local addresses alone); it, DHCP, IGMP and MLD skip the policy",
     frozenset({"reg0", "udp_src", "udp_dst", "ipv6_nd_target", "ipv6_nd_sll", "ipv6_nd_tll"}) | _IP | _ICMP,
     ("egress_conntrack", "egress_meter"),
 )

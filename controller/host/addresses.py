@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable
-from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+from ipaddress import ip_interface
 from socket import AF_INET, AF_INET6
-from typing import Any
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from controller.host import sysctl
+from controller.host import link_codec, sysctl
 from controller.host.errors import HostError
-from controller.host.links import Link
+from controller.host.link_codec import Address, Link
+from controller.host.links import Netlink
 
 _NODAD, _TENTATIVE, _PERMANENT, _DADFAILED = 0x02, 0x40, 0x80, 0x08
 _GLOBAL_SCOPE = 0
-
-Address = IPv4Interface | IPv6Interface
 
 _BEFORE_UP = {
     "disable_ipv6": "0",
@@ -34,7 +32,7 @@ def prepare(ifname: str) -> None:
         sysctl.ensure(f"ipv6/conf/{ifname}/{key}", value)
 
 
-def ensure(socket: Any, link: Link, texts: Iterable[str]) -> None:
+def ensure(socket: Netlink, link: Link, texts: Iterable[str]) -> None:
     """Adds what is missing and removes permanent addresses that are no longer wanted.
 
     Without a wanted address nothing is removed: then the instance has its addresses from somewhere else (DHCP).
@@ -53,23 +51,20 @@ def ensure(socket: Any, link: Link, texts: Iterable[str]) -> None:
         socket.addr("add", index=link.index, **_fields(address), **_flags(address))
 
 
-def _present(socket: Any, link: Link) -> dict[Address, bool]:
+def _present(socket: Netlink, link: Link) -> dict[Address, bool]:
     """Global addresses of the link -> whether permanent. One that duplicate detection holds back is removed."""
     found: dict[Address, bool] = {}
-    for message in socket.get_addr(index=link.index):
-        flags = message.get_attr("IFA_FLAGS") or message["flags"]
-        if message["scope"] != _GLOBAL_SCOPE:
+    for one in map(link_codec.link_address, socket.lean.dump(link_codec.ask_addresses())):
+        if one.link != link.index or one.scope != _GLOBAL_SCOPE:
             continue
-        text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
-        address = ip_interface(f"{text}/{message['prefixlen']}")
-        if flags & (_TENTATIVE | _DADFAILED):
-            _delete(socket, link, address)
+        if one.flags & (_TENTATIVE | _DADFAILED):
+            _delete(socket, link, one.address)
         else:
-            found[address] = bool(flags & _PERMANENT)
+            found[one.address] = bool(one.flags & _PERMANENT)
     return found
 
 
-def _delete(socket: Any, link: Link, address: Address) -> None:
+def _delete(socket: Netlink, link: Link, address: Address) -> None:
     try:
         socket.addr("del", index=link.index, **_fields(address))
     except NetlinkError as fault:

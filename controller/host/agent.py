@@ -12,10 +12,12 @@ import time
 from dataclasses import replace
 from types import FrameType
 
-from controller.host import trees, veths
+from controller.host import veths
 from controller.host.converge import Convergence, Report
 from controller.host.errors import HostError
+from controller.host.link_table import LinkTable
 from controller.host.settings import AgentConfig
+from controller.host.trees import Trees
 from controller.stream.client import StreamClient
 from controller.stream.messages import HostSample
 from ovsdb.open_vswitch import OpenVSwitch
@@ -27,6 +29,7 @@ from ovsdb.weir_db import WeirDb
 __all__ = ["AgentConfig", "run", "teardown"]
 
 PASS_S = 1.0  # a pass at least this often: it looks whether links and namespaces are still there
+LINK_PAUSE_S = 0.2  # a pass so long after the kernel told of a change of a link: one for all that come together
 RATES_OUTLIVE_CONTROLLER_S = 5.0  # then the policy's own limits hold again
 _CONNECT_S = 5.0
 
@@ -54,17 +57,18 @@ def teardown(config: AgentConfig) -> None:
     """
     devices = set(config.uplinks.values())
     switch = OpenVSwitch(_ovs_remote(config))
-    try:
-        switch.connect(_CONNECT_S)
-        devices |= switch.ports(config.bridge).keys()
-        trees.remove_own(devices)
-        switch.await_applied(switch.remove(config.bridge, config.owner), _CONNECT_S)
-    except DatabaseError as fault:
-        log.warning("rows of Open vSwitch are left as they are: %s", fault)
-        trees.remove_own(devices)
-    finally:
-        switch.close()
-    veths.remove_all(config)
+    with LinkTable() as links, Trees(links) as trees:
+        try:
+            switch.connect(_CONNECT_S)
+            devices |= switch.ports(config.bridge).keys()
+            trees.remove_own(devices)
+            switch.await_applied(switch.remove(config.bridge, config.owner), _CONNECT_S)
+        except DatabaseError as fault:
+            log.warning("rows of Open vSwitch are left as they are: %s", fault)
+            trees.remove_own(devices)
+        finally:
+            switch.close()
+        veths.remove_all(config, links)
 
 
 class Agent:
@@ -73,9 +77,11 @@ class Agent:
     def __init__(self, config: AgentConfig, db: WeirDb, switch: OpenVSwitch) -> None:
         self._config, self._db, self._switch = config, db, switch
         self._stream = StreamClient(config.state.stream_socket, config.chassis)
-        self._convergence = Convergence(config, switch)
+        self._links = LinkTable()
+        self._convergence = Convergence(config, switch, self._links)
         self._pass_due_s = self._sample_due_s = 0.0
-        self._told = ""
+        self._reported: tuple[Report, int] | None = None  # and what the Weir DB's generation was after it
+        self._told, self._noted = "", False
 
     def step(self, now_s: float) -> None:
         changed = self._db.run()
@@ -83,6 +89,8 @@ class Agent:
         rates = self._stream.rates(now_s, RATES_OUTLIVE_CONTROLLER_S)
         self._stream.run(now_s)
         changed |= rates != self._stream.rates(now_s, RATES_OUTLIVE_CONTROLLER_S)
+        if self._links.changed():
+            self._pass_due_s = min(self._pass_due_s, now_s + LINK_PAUSE_S)
         if changed or now_s >= self._pass_due_s:
             self._pass_due_s = now_s + PASS_S
             self._pass(now_s)
@@ -96,6 +104,7 @@ class Agent:
         poller.fd_wait(stop, POLLIN)
         self._db.register(poller)
         self._switch.register(poller)
+        poller.fd_wait(self._links.descriptor, POLLIN)
         if self._stream.descriptor is not None:
             poller.fd_wait(self._stream.descriptor, POLLIN | POLLOUT if self._stream.has_unsent else POLLIN)
         for due_s in (self._pass_due_s, self._sample_due_s, self._stream.due_s):
@@ -110,9 +119,11 @@ class Agent:
             return
         report = self._outcome(self._db.snapshot(), now_s)
         self._tell(report.chassis.agent_error or "in order")
-        if self._db.connected:
+        self._note(report.chassis.agent_note)
+        if self._db.connected and self._reported != (report, self._db.generation):
             try:
                 self._db.report_chassis(report.chassis, report.vifs)
+                self._reported = report, self._db.generation
             except DatabaseError as fault:
                 self._tell(f"not reported: {fault}")
 
@@ -143,6 +154,12 @@ class Agent:
         if text != self._told:
             log.info("%s: %s", self._config.chassis, text)
             self._told = text
+
+    def _note(self, note: str | None) -> None:
+        """Logged once, though its figures change with every VIF."""
+        if note is not None and not self._noted:
+            log.warning("%s: %s", self._config.chassis, note)
+        self._noted = note is not None
 
 
 class _StopSignal:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
 import zlib
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from controller.host.errors import HostError
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
+AUDITS_PER_S = 20  # of one kind of thing; at most a third more, as pauses differ
 
 log = logging.getLogger("weir.agent")
 Wanted = TypeVar("Wanted")
@@ -19,7 +21,7 @@ Wanted = TypeVar("Wanted")
 @dataclass(frozen=True, slots=True)
 class _Attempt(Generic[Wanted]):
     wanted: Wanted
-    due_s: float
+    made_s: float
     failures: int = 0
     error: str | None = None
 
@@ -27,27 +29,34 @@ class _Attempt(Generic[Wanted]):
 class Attempts(Generic[Wanted]):
     """One kind of thing, by key. A failure stays with its key: it is kept in words and others go on.
 
-    audit_s: reality is read again after this time, or up to half of it earlier, though nothing was asked for.
+    audit_s: reality is read again after this time, or up to half of it earlier, though nothing was asked for. With
+    more than audit_s * AUDITS_PER_S keys each has to wait longer (`audit_period_s`): audits in turn, not all at once.
     """
 
     def __init__(self, what: str, audit_s: float) -> None:
         self._what, self._audit_s = what, audit_s
         self._made: dict[str, _Attempt[Wanted]] = {}
 
+    @property
+    def audit_period_s(self) -> float:
+        """Within this time each key that is fine is looked at again."""
+        return max(self._audit_s, len(self._made) / AUDITS_PER_S)
+
     def attempt(self, key: str, wanted: Wanted, action: Callable[[], object], now_s: float) -> str | None:
         """Runs the action if its time has come. Returns what is wrong with this key now; None: nothing."""
         last = self._made.get(key)
-        if last is not None and last.wanted == wanted and now_s < last.due_s:
+        if last is not None and last.wanted == wanted and now_s < last.made_s + self._pause_s(key, last):
             return last.error
         failures = last.failures + 1 if last is not None and last.wanted == wanted else 1
         error = self._run(key, action, last.error if last else None)
-        pause_s = (
-            self._audit_pause_s(key)
-            if error is None
-            else min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(failures, 10) / 2)
-        )
-        self._made[key] = _Attempt(wanted, now_s + pause_s, 0 if error is None else failures, error)
+        self._made[key] = _Attempt(wanted, now_s, 0 if error is None else failures, error)
         return error
+
+    def again(self, key: str) -> None:
+        """Somebody saw that this one is not as it was made: the next attempt does not wait for the audit."""
+        last = self._made.get(key)
+        if last is not None and last.error is None:
+            self._made[key] = replace(last, made_s=-math.inf)
 
     def keep(self, keys: Collection[str]) -> list[str]:
         """Forgets every other key. Returns those forgotten."""
@@ -56,9 +65,11 @@ class Attempts(Generic[Wanted]):
             del self._made[key]
         return gone
 
-    def _audit_pause_s(self, key: str) -> float:
-        """Another one for each key, so that the audits of many do not fall on one moment."""
-        return self._audit_s * (1 - zlib.crc32(key.encode()) / 2**33)
+    def _pause_s(self, key: str, last: _Attempt[Wanted]) -> float:
+        """Between audits another one for each key, so that those of many do not fall on one moment."""
+        if last.error is not None:
+            return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * (1 << min(last.failures, 10)) / 2)
+        return self.audit_period_s * (1 - zlib.crc32(key.encode()) / 2**33)
 
     def _run(self, key: str, action: Callable[[], object], last_error: str | None) -> str | None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -52,19 +53,29 @@ class Binder:
         """Name of the namespace that is made for a VIF."""
         return f"{self._system}-{vif_name}"
 
-    def made(self) -> list[Mark]:
-        """The namespaces that this agent made and that are still there."""
+    def made_here(self) -> set[str]:
+        """The VIFs for which this process made a namespace, or found the one that was made."""
+        return set(self._known)
+
+    def made(self, but_of: Collection[str] = ()) -> list[Mark]:
+        """The namespaces that agents of this chassis made and that are still there. Each that is looked at is a visit.
+
+        but_of: VIFs whose namespaces are not looked at.
+        """
         found = []
-        for name in namespace.names(f"{self._system}-"):
+        for name in set(namespace.names(f"{self._system}-")) - {self.made_name(vif_name) for vif_name in but_of}:
             with suppress(HostError):  # removed meanwhile, or never more than a plain file
                 found.append(links.loopback_mark(namespace.named(name)))
         return [mark for mark in found if mark and (mark.system, mark.chassis) == (self._system, self._chassis)]
 
     def remove_made(self, vif_name: str) -> None:
-        namespace.remove(self.made_name(vif_name))
+        """Leaves one alone that somebody has put in the place of the one known here."""
+        known = self._known.pop(vif_name, None)
+        if known is None or known == namespace.identity(namespace.named(self.made_name(vif_name))):
+            namespace.remove(self.made_name(vif_name))
 
     def forget(self, vif_name: str) -> None:
-        self._known.pop(vif_name, None)
+        """The process that the VIF was bound to. The namespace that was made for it is `remove_made`'s."""
         self._started = {key: start for key, start in self._started.items() if key[0] != vif_name}
 
     def _path(self, vif: VirtualInterface) -> Path:
@@ -110,7 +121,7 @@ def start_time(pid: int) -> int | None:
     """
     try:
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
+    except OSError:
         return None
     return None if fields[0] in "ZX" else int(fields[19])
 

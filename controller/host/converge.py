@@ -9,26 +9,25 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
-from controller.host import desired, links, sysctl, trees
-from controller.host.attempts import Attempts
+from controller.host import desired
 from controller.host.errors import HostError
 from controller.host.kinds import port as port_kind
 from controller.host.kinds import veth
+from controller.host.link_table import LinkTable
+from controller.host.planning import Planner
 from controller.host.settings import AgentConfig
-from controller.host.trees import Faults, Trees
+from controller.host.trees import Trees
+from controller.host.uplinks import Uplinks
 from controller.host.veths import Veths
 from controller.host.vif_states import PATIENCE_S, Reporter, VifInPass, settled
-from controller.host.wishes import wishes_for, with_trees
+from controller.host.wish import Faults
+from controller.host.wishes import with_trees
 from controller.stream.messages import Rates, VifSample
 from ovsdb.open_vswitch import OpenVSwitch
 from ovsdb.rows import Chassis, Snapshot, VifStatus, VirtualInterface
 from ovsdb.session import DatabaseError
 from ovsdb.switch import BridgeConfig, PortConfig, PortStatus
-
-UPLINK_AUDIT_S = 5.0
-DEFAULT_SEND_BUFFER_BYTES = 212_992  # Linux's net.core.wmem_default, where the agent's namespace does not show it
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +41,10 @@ class Report:
 class Convergence:
     """The host of one agent. switch: connected at least once."""
 
-    def __init__(self, config: AgentConfig, switch: OpenVSwitch) -> None:
+    def __init__(self, config: AgentConfig, switch: OpenVSwitch, links: LinkTable) -> None:
         self._config, self._switch = config, switch
-        self._veths, self._trees = Veths(config), Trees()
-        self._uplinks: Attempts[str] = Attempts("uplink", UPLINK_AUDIT_S)
+        self._veths, self._trees, self._uplinks = Veths(config, links), Trees(links), Uplinks(config, links)
+        self._planner = Planner(config)
         self._policy = desired.PolicyInForce()
         self._reporter = Reporter(config.chassis)
         self._bridge_wanted: tuple[BridgeConfig, float] | None = None  # and since when
@@ -55,12 +54,13 @@ class Convergence:
         self._queue_faults = Faults()
         self._with_trees: frozenset[str] = frozenset()
         self._swept_for: frozenset[str] | None = None
+        self._note: str | None = None
 
     def converge(self, snapshot: Snapshot, rates: Rates, now_s: float) -> Report:
         """What does not work is in the report. Raises HostError when the agent's own namespace cannot be read."""
         self._policy = desired.read_policy(snapshot, self._policy)
         faults = [self._policy.fault] if self._policy.fault else []
-        faults += self._check_uplinks(now_s)
+        faults += self._uplinks.check(now_s)
         vifs = self._vifs(snapshot, rates, now_s)
         bridge_fault = self._converge_bridge(vifs, now_s)
         in_force = bridge_fault is None and self._bridge_in_force is not None
@@ -123,13 +123,6 @@ class Convergence:
             return replace(one, queues_on_port=False, fault=one.fault or (str(fault) if refused else None))
         return one
 
-    def _check_uplinks(self, now_s: float) -> list[str]:
-        uplinks = self._config.uplinks.items()
-        checks = [
-            self._uplinks.attempt(name, device, partial(_bring_up, name, device), now_s) for name, device in uplinks
-        ]
-        return [fault for fault in checks if fault]
-
     def _converge_bridge(self, vifs: Mapping[str, VifInPass], now_s: float) -> str | None:
         """Returns why the bridge is not as wanted, once that has lasted; None also while OVS is at work."""
         wanted = self._bridge(vifs)
@@ -151,7 +144,7 @@ class Convergence:
 
     def _bridge(self, vifs: Mapping[str, VifInPass]) -> BridgeConfig:
         config = self._config
-        ports = {device: PortConfig(device, noop_qos=True) for device in config.uplinks.values()}
+        ports = self._uplinks.ports(self._ports(), self._held_open)
         for name, one in vifs.items():
             if one.port is not None and one.vif.kind == "veth":
                 ports[one.port] = PortConfig(one.port, iface_id=name, noop_qos=True)
@@ -168,12 +161,11 @@ class Convergence:
 
     def _converge_queues(self, vifs: Mapping[str, VifInPass], snapshot: Snapshot, now_s: float) -> list[str]:
         held = [one.held for one in vifs.values() if one.held is not None]
-        send_buffer_bytes = int(sysctl.read("core/wmem_default") or DEFAULT_SEND_BUFFER_BYTES)
-        wishes, unplanned = wishes_for(held, self._policy.policies, snapshot, self._config, send_buffer_bytes)
-        self._queue_faults = self._trees.converge(wishes, now_s)
+        plan = self._planner.plan(held, self._policy.policies, snapshot)
+        self._queue_faults = self._trees.converge(plan.wishes, now_s)
         self._reporter.queues_made({one.vif.name for one in held})
-        self._with_trees = with_trees(wishes)
-        return [f"uplink {name}: {fault}" for name, fault in {**unplanned, **self._queue_faults.uplinks}.items()]
+        self._with_trees, self._note = with_trees(plan.wishes), plan.note
+        return [f"uplink {name}: {fault}" for name, fault in {**plan.faults, **self._queue_faults.uplinks}.items()]
 
     def _sweep(self, snapshot: Snapshot, now_s: float) -> list[str]:
         """Takes away what nothing wants any more."""
@@ -181,7 +173,7 @@ class Convergence:
             self._veths.sweep(desired.own_veths(snapshot, self._config.chassis), now_s)
             if self._swept_for != self._with_trees:
                 devices = {*self._ports(), *self._config.uplinks.values()}
-                trees.remove_own(devices - self._with_trees)
+                self._trees.remove_own(devices - self._with_trees)
                 self._swept_for = self._with_trees
         except HostError as fault:
             return [str(fault)]
@@ -200,15 +192,5 @@ class Convergence:
             uplink_ports={name: ofport for name, ofport in numbers.items() if ofport is not None},
             agent_cfg=snapshot.cfg if done else before.agent_cfg,
             agent_error=" ".join(faults) or None,
+            agent_note=self._note,
         )
-
-
-def _bring_up(name: str, device: str) -> None:
-    with links.netlink(None) as netlink:
-        link = links.find(netlink, device)
-        if link is None:
-            raise HostError(
-                f"uplink {name}: there is no device {device} in the agent's network namespace",
-                f"Bring it there, or start the agent with --uplink {name}=DEVICE for one that is there",
-            )
-        links.set_up(netlink, link)

@@ -33,6 +33,7 @@ class Limits:
     egress_kbps: int | None = None
     egress_burst_bytes: int | None = None  # None: for the enforcement to choose
     ingress_kbps: int | None = None
+    ingress_burst_bytes: int | None = None
     ingress_by_policy: bool = False  # the policy itself has an ingress limit, not only the loop
 
 
@@ -59,10 +60,12 @@ def limits(vif: VirtualInterface, policies: PolicySet, rates: Rates) -> Limits:
             f"policy {vif.policy} is no leaf of the policy in force", "Apply a policy that has it, or delete the VIF"
         )
     egress_kbps = _least(node.egress.limit_kbps, rates.egress_kbps.get(vif.number))
+    ingress_kbps = _least(node.ingress.limit_kbps, rates.ingress_kbps.get(vif.number))
     return Limits(
         egress_kbps=egress_kbps,
         egress_burst_bytes=_burst_bytes(node.egress, egress_kbps),
-        ingress_kbps=_least(node.ingress.limit_kbps, rates.ingress_kbps.get(vif.number)),
+        ingress_kbps=ingress_kbps,
+        ingress_burst_bytes=_burst_bytes(node.ingress, ingress_kbps),
         ingress_by_policy=node.ingress.limit_kbps is not None,
     )
 

@@ -6,7 +6,8 @@ recognised; the alias says whose it is (`Mark`) and is what garbage collection g
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,12 @@ from typing import Any
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from controller.host import namespace
+from controller.host import link_codec, namespace
 from controller.host.errors import HostError
+from controller.host.link_codec import Link
+from controller.host.qdisc_socket import KernelRefusal, QdiscSocket
 
 GROUP = 0x77656972  # "weir"
-_IFF_UP = 1
-_NO_SUCH_DEVICE = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,88 +42,84 @@ class Mark:
         return Mark(*parts[1:]) if len(parts) == 4 and parts[0] == "weir" else None
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    index: int
-    name: str
-    kind: str  # veth, dummy, ...; "" for hardware
-    mac: str
-    up: bool
-    alias: str
-    group: int
-    peer: int  # index of a veth's other end, in the namespace where that is; 0: none
+class Netlink:
+    """One namespace's netlink: reads by a lean socket, all else by pyroute2, whose own takes half a millisecond to open
+    and is opened only when it is needed. To be used where it was made, see `netlink`.
+    """
+
+    def __init__(self) -> None:
+        self.lean = QdiscSocket()
+        self._full: IPRoute | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if self._full is None:
+            self._full = IPRoute()
+        return getattr(self._full, name)
+
+    def close(self) -> None:
+        self.lean.close()
+        if self._full is not None:
+            self._full.close()
 
 
 @contextmanager
-def netlink(path: Path | None) -> Iterator[Any]:
+def netlink(path: Path | None) -> Iterator[Netlink]:
     """A netlink socket in the namespace at `path` (None: here); the thread is inside for the time of the block.
 
     Raises HostError, also for what the kernel refuses in the block.
     """
     with namespace.entered(path):
+        socket = Netlink()
         try:
-            with IPRoute() as socket:
-                yield socket
-        except NetlinkError as fault:
+            yield socket
+        except (NetlinkError, KernelRefusal) as fault:
             raise HostError(
                 f"{path or 'the agent: network namespace'}: the kernel refused: {fault}",
                 "The agent needs CAP_NET_ADMIN there; it tries again by itself",
             ) from fault
+        finally:
+            socket.close()
 
 
-def find(socket: Any, name: str) -> Link | None:
-    try:
-        (message,) = socket.link("get", ifname=name)
-    except NetlinkError as fault:
-        if fault.code == _NO_SUCH_DEVICE:
-            return None
-        raise
-    return _link(message)
+def find(socket: Netlink, name: str) -> Link | None:
+    (answer,) = socket.lean.ask([link_codec.ask_link(name)])
+    if isinstance(answer, KernelRefusal) and answer.code != errno.ENODEV:
+        raise answer
+    return link_codec.link(answer) if isinstance(answer, bytes) else None
 
 
-def ours(socket: Any, system: str, chassis: str) -> list[tuple[Mark | None, Link]]:
-    """The links here that this chassis made. Mark None: one whose creation was interrupted before it was marked."""
-    found = [(Mark.parse(link.alias), link) for link in map(_link, socket.get_links())]
+def ours(found: Iterable[Link], system: str, chassis: str) -> list[tuple[Mark | None, Link]]:
+    """Those that this chassis made. Mark None: one whose creation was interrupted before it was marked."""
+    marked = [(Mark.parse(link.alias), link) for link in found]
     return [
         (mark, link)
-        for mark, link in found
+        for mark, link in marked
         if (link.group == GROUP and not link.alias)
         or (mark is not None and (mark.system, mark.chassis) == (system, chassis))
     ]
 
 
-def name_of(socket: Any, index: int) -> str:
-    """The name of a link by its index; "" when it is gone."""
-    try:
-        (message,) = socket.link("get", index=index)
-    except NetlinkError as fault:
-        if fault.code == _NO_SUCH_DEVICE:
-            return ""
-        raise
-    return _link(message).name
-
-
-def set_mark(socket: Any, link: Link, mark: Mark) -> None:
+def set_mark(socket: Netlink, link: Link, mark: Mark) -> None:
     if link.alias != str(mark):
         socket.link("set", index=link.index, ifalias=str(mark))
 
 
-def set_mac(socket: Any, link: Link, mac: str) -> None:
+def set_mac(socket: Netlink, link: Link, mac: str) -> None:
     if link.mac != mac.lower():
         socket.link("set", index=link.index, address=mac.lower())
 
 
-def set_up(socket: Any, link: Link) -> None:
+def set_up(socket: Netlink, link: Link) -> None:
     if not link.up:
         socket.link("set", index=link.index, state="up")
 
 
-def delete(socket: Any, name: str) -> None:
+def delete(socket: Netlink, name: str) -> None:
     """Without complaint when it is gone already; a veth goes with its other end."""
     try:
         socket.link("del", ifname=name)
     except NetlinkError as fault:
-        if fault.code != _NO_SUCH_DEVICE:
+        if fault.code != errno.ENODEV:
             raise
 
 
@@ -139,17 +136,3 @@ def loopback_mark(path: Path) -> Mark | None:
     with netlink(path) as socket:
         loopback = find(socket, "lo")
     return Mark.parse(loopback.alias) if loopback else None
-
-
-def _link(message: Any) -> Link:
-    info = message.get_attr("IFLA_LINKINFO")
-    return Link(
-        index=message["index"],
-        name=message.get_attr("IFLA_IFNAME"),
-        kind=(info.get_attr("IFLA_INFO_KIND") if info else None) or "",
-        mac=(message.get_attr("IFLA_ADDRESS") or "").lower(),
-        up=bool(message["flags"] & _IFF_UP),
-        alias=message.get_attr("IFLA_IFALIAS") or "",
-        group=message.get_attr("IFLA_GROUP") or 0,
-        peer=message.get_attr("IFLA_LINK") or 0,
-    )

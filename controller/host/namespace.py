@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,12 +38,13 @@ def identity(path: Path) -> Identity | None:
         found = os.stat(path)
     except OSError:
         return None
-    return (found.st_dev, found.st_ino) if found.st_dev == os.stat(_OWN).st_dev else None
+    return (found.st_dev, found.st_ino) if found.st_dev == _device() else None
 
 
-def own_identity() -> Identity:
-    found = os.stat(_OWN)
-    return found.st_dev, found.st_ino
+@functools.cache
+def _device() -> int:
+    """Of the file system that all namespaces are files of; it stays the same until the machine is booted again."""
+    return os.stat(_OWN).st_dev
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import fcntl
 import re
 import socket
 import struct
+from collections.abc import Iterable
 
 from controller.host.errors import HostError
 
@@ -30,13 +31,26 @@ def disable(ifname: str) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         names = _feature_names(control, ifname)
         if wrong := _active(control, ifname, names):
-            _switch_off(control, ifname, names, wrong)
+            _switch(control, ifname, names, wrong, on=False)
             wrong = _active(control, ifname, names)
     if wrong:
         raise HostError(
             f"{ifname}: offloads stay on: {', '.join(sorted(wrong))}",
             "This driver cannot work without them behind a userspace datapath: use another kind of device",
         )
+
+
+def restore(ifname: str, names: Iterable[str]) -> None:
+    """Turns the named ones on again, in the calling thread's namespace. Raises HostError when one of them stays off."""
+    wanted = frozenset(names)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        known = _feature_names(control, ifname)
+        if missing := wanted - _active(control, ifname, known):
+            _switch(control, ifname, known, missing, on=True)
+            missing = wanted - _active(control, ifname, known)
+    if missing:
+        listed = sorted(missing)
+        raise HostError(f"{ifname}: offloads stay off: {', '.join(listed)}", f"Try: ethtool -K {ifname} {listed[0]} on")
 
 
 def active(ifname: str) -> frozenset[str]:
@@ -69,12 +83,12 @@ def _active(control: socket.socket, ifname: str, names: list[str]) -> frozenset[
     )
 
 
-def _switch_off(control: socket.socket, ifname: str, names: list[str], wrong: frozenset[str]) -> None:
+def _switch(control: socket.socket, ifname: str, names: list[str], chosen: frozenset[str], on: bool) -> None:
     changed = [0] * ((len(names) + 31) // 32)
     for index, name in enumerate(names):
-        if name in wrong:
+        if name in chosen:
             changed[index // 32] |= 1 << index % 32
-    words = [word for block in changed for word in (block, 0)]
+    words = [word for block in changed for word in (block, block if on else 0)]
     _ioctl(control, ifname, bytearray(struct.pack(f"=II{len(words)}I", _SFEATURES, len(changed), *words)))
 
 

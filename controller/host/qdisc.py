@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
+from controller.host import link_codec, qdisc_steering
 from controller.host import qdisc_codec as codec
-from controller.host import qdisc_steering
 from controller.host.errors import HostError
 from controller.host.qdisc_frames import Request
 from controller.host.qdisc_socket import KernelRefusal, QdiscSocket
@@ -101,10 +101,18 @@ class TrafficControl:
             return {}
         samples = {0: root.sample}
         if isinstance(root.plan, HtbPlan):
-            for row in self._classes(link, ifindex):
-                if 1 <= row.place & ~MAJOR <= MOST_VIF:
-                    samples[row.place & ~MAJOR] = row.sample
+            for place, sample in map(codec.class_sample, self._dump(link, codec.ask_classes(ifindex))):
+                if 1 <= place & ~MAJOR <= MOST_VIF:
+                    samples[place & ~MAJOR] = sample
         return samples
+
+    def read_roots(self) -> dict[int, codec.RootRow]:
+        """The outermost qdisc of each device that was given one, by its index: all in one reading. Raises QdiscError.
+
+        Its counters are those of the whole tree.
+        """
+        rows = map(codec.root_row, self._dump("any", codec.ask_qdiscs()))
+        return {row.ifindex: row for row in rows if row is not None}
 
     def _remove(self, link: int | str, ifindex: int) -> list[Change]:
         root = self._root(link, ifindex)
@@ -149,10 +157,10 @@ class TrafficControl:
     def _index(self, link: int | str) -> int:
         if isinstance(link, int):
             return link
-        (answer,) = self._ask(link, [codec.ask_link(link)])
+        (answer,) = self._ask(link, [link_codec.ask_link(link)])
         if not isinstance(answer, bytes):
             raise self._error(link, f"no such device ({answer})")
-        return codec.link_index(answer)
+        return link_codec.link_index(answer)
 
     def _ask(self, link: int | str, requests: list[Request]) -> list[bytes | KernelRefusal | None]:
         try:

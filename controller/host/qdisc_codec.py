@@ -24,6 +24,7 @@ from controller.host.qdisc_frames import (
     attributes,
     head,
     options,
+    places,
     row,
 )
 from controller.host.queue_tree import (
@@ -41,7 +42,6 @@ from controller.host.queue_tree import (
 )
 from controller.stream.messages import QueueSample
 
-_GET_LINK = 18
 _NEW_QDISC, _DELETE_QDISC, _GET_QDISC = 36, 37, 38
 _NEW_CLASS, _DELETE_CLASS, _GET_CLASS = 40, 41, 42
 
@@ -49,11 +49,9 @@ _RATE = struct.Struct("=BBHhHI")  # cell_log, link layer, overhead, cell_align, 
 _HTB_CLASS = struct.Struct("=12s12sIIIII")  # rate, ceil, buffer, cbuffer, quantum, level, prio
 _HTB = struct.Struct("=IIIII")  # version, rate2quantum, default class, debug, direct packets
 _TBF = struct.Struct("=12s12sIII")  # rate, peak rate, limit, buffer, mtu
-_LINK_HEAD = struct.Struct("=BxHiII")  # family, type, index, flags, change
 _PARAMETERS, _HTB_INIT = 1, 2  # attributes
 _HTB_RATE64, _HTB_CEIL64, _TBF_RATE64 = 6, 7, 4
 _BASIC, _QUEUE, _PACKETS64 = 1, 3, 8
-_LINK_NAME = 3
 _ETHERNET = 1  # link layer of a rate: lengths count as they are
 _HTB_VERSION, _HTB_R2Q = 3, 10
 _MOST_RATE32 = 0xFFFFFFFF
@@ -69,6 +67,15 @@ class QdiscRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RootRow:
+    """The outermost qdisc of a device."""
+
+    ifindex: int
+    handle: int
+    sample: QueueSample
+
+
+@dataclass(frozen=True, slots=True)
 class ClassRow:
     place: int
     plan: ClassPlan
@@ -76,18 +83,13 @@ class ClassRow:
     sample: QueueSample
 
 
-def ask_link(name: str) -> Request:
-    return Request(
-        _GET_LINK, 0, _LINK_HEAD.pack(0, 0, 0, 0, 0) + attribute(_LINK_NAME, name.encode() + b"\0"), "find it"
-    )
-
-
-def link_index(body: bytes) -> int:
-    return int(_LINK_HEAD.unpack_from(body)[2])
-
-
 def ask_qdisc(ifindex: int, parent: int) -> Request:
     return Request(_GET_QDISC, ECHO, head(ifindex, 0, parent), "read a qdisc")  # without ECHO only groups are told
+
+
+def ask_qdiscs() -> Request:
+    """Of all devices; the kernel does not choose."""
+    return Request(_GET_QDISC, DUMP, head(0, 0, 0), "read the qdiscs")
 
 
 def ask_classes(ifindex: int) -> Request:
@@ -138,6 +140,18 @@ def qdisc_row(body: bytes) -> QdiscRow:
         rate, _, limit_bytes, ticks, _ = _TBF.unpack_from(nested[_PARAMETERS])
         plan = TbfPlan(_kbps(rate, nested.get(_TBF_RATE64)), _us(ticks), limit_bytes)
     return QdiscRow(found.parent, found.handle, plan, _sample(found.attributes))
+
+
+def root_row(body: bytes) -> RootRow | None:
+    """None: one inside a tree, or that the kernel gave. Leaves unread what only changes need to know."""
+    ifindex, handle, parent = places(body)
+    return RootRow(ifindex, handle, _sample(row(body).attributes)) if parent == ROOT and handle else None
+
+
+def class_sample(body: bytes) -> tuple[int, QueueSample]:
+    """The class's id, and its counters alone."""
+    found = row(body)
+    return found.handle, _sample(found.attributes)
 
 
 def class_row(body: bytes) -> ClassRow | None:

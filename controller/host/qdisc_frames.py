@@ -47,6 +47,12 @@ def row(body: bytes) -> Row:
     return Row(ifindex, handle, parent, info, dict(attributes(body[_HEAD.size :])))
 
 
+def places(body: bytes) -> tuple[int, int, int]:
+    """ifindex, handle and parent of an answer, without its attributes."""
+    _, _, _, ifindex, handle, parent, _ = _HEAD.unpack_from(body)
+    return ifindex, handle, parent
+
+
 def options(kind: str, payload: bytes, nested: bool = True) -> bytes:
     return attribute(KIND, kind.encode() + b"\0") + attribute(OPTIONS | (NESTED if nested else 0), payload)
 

@@ -1,4 +1,4 @@
-"""A netlink socket for traffic control that sends many requests at a time.
+"""A netlink socket for traffic control and tables of links that sends many requests, and reads many answers, at a time.
 
 Its own, beside pyroute2's, because a tree of hundreds of classes has to be written and read in a few system calls.
 """
@@ -60,10 +60,12 @@ class QdiscSocket:
     def dump(self, request: Request) -> list[bytes]:
         """The bodies of all answers, of one moment. Raises KernelRefusal, OSError."""
         for _ in range(_DUMP_ATTEMPTS):
-            self._send([request])
+            asked = self._send([request])
             bodies, interrupted, done = list[bytes](), False, False
             while not done:
-                for type_, flags, _, body in self._receive():
+                for type_, flags, sequence, body in self._receive():
+                    if sequence != asked:  # left over from a request that was given up
+                        continue
                     interrupted |= bool(flags & _INTERRUPTED)
                     if type_ in (_ERROR, _DONE):
                         done = True

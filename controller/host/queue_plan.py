@@ -78,13 +78,17 @@ def uplink_plan(
     return QueuePlan(tree.qdiscs, tree.classes, frozenset(tree.filters))
 
 
-def ingress_plan(limit_kbps: int | None, leaf_bytes: int) -> QueuePlan | None:
-    """What reaches one VIF, held to its limit on the VIF's port. None: no limit, no tree."""
+def ingress_plan(limit_kbps: int | None, leaf_bytes: int, burst_bytes: int | None = None) -> QueuePlan | None:
+    """What reaches one VIF, held to its limit on the VIF's port. None: no limit, no tree.
+
+    burst_bytes: what may reach it at once after a pause; None: two milliseconds.
+    """
     if limit_kbps is None:
         return None
     limit_kbps = max(LEAST_KBPS, limit_kbps)
     handle = ROOT_MAJOR << 16
-    body = ClassPlan(handle, limit_kbps, limit_kbps, burst_us(limit_kbps), burst_us(limit_kbps), FRAME_BYTES)
+    depth_us = min(MOST_BURST_US, max(burst_us(limit_kbps), _time_us(burst_bytes or 0, limit_kbps)))
+    body = ClassPlan(handle, limit_kbps, limit_kbps, depth_us, depth_us, FRAME_BYTES)
     place = handle | DEFAULT_MINOR
     return QueuePlan({ROOT: HtbPlan(handle, DEFAULT_MINOR), place: BfifoPlan(leaf_bytes)}, {place: body})
 

@@ -14,7 +14,7 @@ from controller.host.links import Mark
 class AgentConfig:
     """system: prefix of the namespaces that are made for VIFs, and the name that everything made is marked with.
 
-    uplinks: uplink name -> device. controller: an OpenFlow target such as tcp:127.0.0.1:6653; None: the bridge's
+    uplinks: uplink name -> device. controller: an OpenFlow target such as unix:openflow.sock; None: the bridge's
     Controller rows are somebody else's (Mininet sets its own).
     """
 

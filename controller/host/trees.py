@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from types import TracebackType
 from typing import TypeVar
 
-from controller.host import links, qdisc
+from controller.host import qdisc
 from controller.host.attempts import Attempts
 from controller.host.errors import HostError
+from controller.host.kinds import veth
+from controller.host.link_codec import Link
+from controller.host.link_table import LinkTable
 from controller.host.queue_plan import ROOT_MAJOR
-from controller.host.queue_tree import ROOT, QueuePlan
+from controller.host.shaper_samples import ShaperSamples
+from controller.host.wish import Faults, Wish, Wishes
 from controller.stream.messages import QueueSample, VifSample
 
 AUDIT_S = 5.0
@@ -21,101 +24,123 @@ Key = TypeVar("Key", str, int)
 log = logging.getLogger("weir.agent")
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A device, in the namespace at `netns` (None: the agent's own), and its tree; plan None: the kernel's default."""
-
-    device: str
-    plan: QueuePlan | None
-    netns: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """uplinks by uplink name; ingress and shapers by VIF number."""
-
-    uplinks: Mapping[str, Wish] = field(default_factory=dict)
-    ingress: Mapping[int, Wish] = field(default_factory=dict)
-    shapers: Mapping[int, Wish] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Faults:
-    """What is wrong, in words: by uplink name, and by VIF number."""
-
-    uplinks: Mapping[str, str] = field(default_factory=dict)
-    vifs: Mapping[int, str] = field(default_factory=dict)
-
-
 class Trees:
-    def __init__(self) -> None:
-        self._attempts: Attempts[Wish] = Attempts("queues of", AUDIT_S)
+    """Keeps a socket in the namespace in which it was made, the agent's own; instances' namespaces are visited."""
+
+    def __init__(self, links: LinkTable) -> None:
+        self._links = links
+        self._own = qdisc.TrafficControl()
+        self._attempts: Attempts[tuple[Wish, int | None]] = Attempts("queues of", AUDIT_S)
         self._wishes = Wishes()
+        self._shapers = ShaperSamples(_read_shaper)
+
+    def __enter__(self) -> Trees:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._own.close()
 
     def converge(self, wishes: Wishes, now_s: float) -> Faults:
-        """Makes each tree what is wished; a device that fails does not hold up the others."""
-        uplinks = {f"uplink {name}": (name, wish) for name, wish in wishes.uplinks.items()}
-        vifs = {f"ingress of VIF {number}": (number, wish) for number, wish in wishes.ingress.items()}
-        vifs |= {f"shaper of VIF {number}": (number, wish) for number, wish in wishes.shapers.items()}
+        """Makes each tree what is wished; a device that fails does not hold up the others. Raises HostError."""
+        links = self._links.links()
+        uplinks = {_uplink(name): (name, wish) for name, wish in wishes.uplinks.items()}
+        vifs = {_ingress(number): (number, wish) for number, wish in wishes.ingress.items()}
+        vifs |= {_shaper(number): (number, wish) for number, wish in wishes.shapers.items()}
         self._attempts.keep({*uplinks, *vifs})
         self._wishes = wishes
-        return Faults(self._make_each(uplinks, now_s), self._make_each(vifs, now_s))
+        return Faults(self._make_each(uplinks, links, now_s), self._make_each(vifs, links, now_s))
 
-    def _make_each(self, wishes: Mapping[str, tuple[Key, Wish]], now_s: float) -> dict[Key, str]:
+    def sample(self) -> dict[int, VifSample]:
+        """The counters of every VIF that has a queue, by VIF number. What cannot be read is left out."""
+        try:
+            return self._sample(self._links.links())
+        except HostError as fault:
+            log.debug("%s", fault)  # the next pass finds it, and reports it
+            return {}
+
+    def remove_own(self, devices: Collection[str]) -> None:
+        """Takes our trees off those of the devices that have one; a tree of somebody else stays. Raises HostError."""
+        links, roots = self._links.links(), self._own.read_roots()
+        for device in sorted(set(devices) & links.keys()):
+            root = roots.get(links[device].index)
+            if root is not None and root.handle == ROOT_MAJOR << 16:
+                log.info("queues of %s removed", device)
+                self._own.remove(device)
+
+    def _make_each(
+        self, wishes: Mapping[str, tuple[Key, Wish]], links: Mapping[str, Link], now_s: float
+    ) -> dict[Key, str]:
         """wishes: by what the log calls them. Returns the faults."""
         faults = {}
         for what, (key, wish) in wishes.items():
-            fault = self._attempts.attempt(what, wish, partial(_make, wish), now_s)
+            link = links.get(wish.device) if wish.netns is None else None  # another of the same name has no tree yet
+            wanted = wish, link.index if link else None
+            fault = self._attempts.attempt(what, wanted, partial(self._make, wish), now_s)
             if fault is not None:
                 faults[key] = fault
         return faults
 
-    def sample(self) -> dict[int, VifSample]:
-        """The counters of every VIF that has a queue, by VIF number. What cannot be read is left out."""
-        shapers = {number: _whole(wish) for number, wish in self._wishes.shapers.items() if wish.plan}
-        ingress = {number: _whole(wish) for number, wish in self._wishes.ingress.items() if wish.plan}
+    def _make(self, wish: Wish) -> None:
+        if wish.netns is None:
+            done = self._own.apply(wish.device, wish.plan)
+        else:
+            done = qdisc.apply(wish.device, wish.plan, wish.netns)
+        if done:
+            log.info("queues of %s%s: %d changes", wish.device, f" in {wish.netns}" if wish.netns else "", len(done))
+
+    def _sample(self, links: Mapping[str, Link]) -> dict[int, VifSample]:
+        indexes = {name: link.index for name, link in links.items()}
+        shapers, roots = self._sample_shapers(indexes), self._own.read_roots()
+        ingress: dict[int, QueueSample] = {}
         uplink: dict[int, QueueSample] = {}
-        for wish in self._wishes.uplinks.values():
-            if wish.plan:
-                uplink |= _read(wish)
-        numbers = shapers.keys() | ingress.keys() | (uplink.keys() - {0})
+        for number, wish in _planned(self._wishes.ingress).items():
+            root = roots.get(indexes.get(wish.device, 0))
+            if root is None:
+                self._attempts.again(_ingress(number))
+            else:
+                ingress[number] = root.sample
+        for name, wish in _planned(self._wishes.uplinks).items():
+            if indexes.get(wish.device, 0) in roots:
+                uplink |= self._own.read_samples(indexes[wish.device])
+            else:
+                self._attempts.again(_uplink(name))
         return {
             number: VifSample(shapers.get(number), uplink.get(number), ingress.get(number))
-            for number in sorted(numbers)
+            for number in sorted(shapers.keys() | ingress.keys() | (uplink.keys() - {0}))
         }
 
-
-def remove_own(devices: Collection[str]) -> None:
-    """Takes our trees off those of the devices that have one; a tree of somebody else stays. Raises HostError."""
-    for device in sorted(own_trees() & set(devices)):
-        log.info("queues of %s removed", device)
-        qdisc.remove(device)
-
-
-def own_trees() -> set[str]:
-    """The devices of the agent's namespace that have one of our trees. Raises HostError."""
-    with links.netlink(None) as socket:
-        indexes = {
-            message["index"]
-            for message in socket.get_qdiscs()
-            if message["parent"] == ROOT and message["handle"] == ROOT_MAJOR << 16
-        }
-        return {links.name_of(socket, index) for index in indexes} if indexes else set()
+    def _sample_shapers(self, indexes: Mapping[str, int]) -> dict[int, QueueSample]:
+        wishes = _planned(self._wishes.shapers)
+        if not wishes:
+            return {}
+        by_index = self._links.received_packets()
+        ends = {number: indexes.get(veth.host_end(number), 0) for number in wishes}
+        received = {number: by_index[index] for number, index in ends.items() if index in by_index}
+        samples = self._shapers.take(wishes, received)
+        for number in wishes.keys() - samples.keys():
+            self._attempts.again(_shaper(number))
+        return samples
 
 
-def _make(wish: Wish) -> None:
-    done = qdisc.apply(wish.device, wish.plan, wish.netns)
-    if done:
-        log.info("queues of %s%s: %d changes", wish.device, f" in {wish.netns}" if wish.netns else "", len(done))
+def _uplink(name: str) -> str:
+    return f"uplink {name}"
 
 
-def _whole(wish: Wish) -> QueueSample | None:
-    return _read(wish).get(0)
+def _ingress(number: int) -> str:
+    return f"ingress of VIF {number}"
 
 
-def _read(wish: Wish) -> Mapping[int, QueueSample]:
+def _shaper(number: int) -> str:
+    return f"shaper of VIF {number}"
+
+
+def _planned(wishes: Mapping[Key, Wish]) -> dict[Key, Wish]:
+    return {key: wish for key, wish in wishes.items() if wish.plan}
+
+
+def _read_shaper(wish: Wish) -> QueueSample | None:
     try:
-        return qdisc.read_samples(wish.device, wish.netns)
+        return qdisc.read_samples(wish.device, wish.netns).get(0)
     except HostError as fault:
         log.debug("%s", fault)  # the audit finds it, and reports it
-        return {}
+        return None

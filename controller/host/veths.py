@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from controller.host import links
@@ -12,40 +13,38 @@ from controller.host.attempts import Attempts
 from controller.host.binding import Binder
 from controller.host.errors import HostError
 from controller.host.kinds import veth
-from controller.host.links import GROUP, Link
+from controller.host.link_codec import Link
+from controller.host.link_table import LinkTable
+from controller.host.links import GROUP
 from controller.host.settings import AgentConfig
 from ovsdb.rows import VirtualInterface
 
-AUDIT_S = 10.0
-SWEEP_S = 30.0  # what an agent before this one left is looked for this often; what this one made goes at once
+AUDIT_S = 10.0  # inside the instances' namespaces; with more than 200 VIFs each has its turn later
+SWEEP_S = 30.0  # namespaces that an agent before this one left are looked for this often; our own go at once
 
 log = logging.getLogger("weir.agent")
 
 
 class Veths:
-    def __init__(self, config: AgentConfig) -> None:
-        self._config = config
+    def __init__(self, config: AgentConfig, links: LinkTable) -> None:
+        self._config, self._links = config, links
         self._binder = Binder(config.system, config.chassis)
         self._attempts: Attempts[object] = Attempts("VIF", AUDIT_S)
         self._places: dict[str, Path] = {}
-        self._swept_for: object = None
-        self._swept_s = 0.0
+        self._ends: dict[str, int] = {}  # VIF name -> index of the host's end as it was made or found right
+        self._sweep_due_s = -math.inf
 
     def converge(
         self, wanted: Sequence[VirtualInterface], held_open: Collection[str], now_s: float
     ) -> Mapping[str, str | None]:
         """Makes what is missing. held_open: links that vswitchd may have open, there or not.
 
-        Returns by VIF name what is wrong; None: the interface is usable.
+        Returns by VIF name what is wrong; None: the interface is usable. Raises HostError.
         """
-        with links.netlink(None) as socket:
-            ours = links.ours(socket, self._config.system, self._config.chassis)
-        present = {link.name: link.index for _, link in ours}
+        present = self._links.links()
         faults = {}
         for vif in wanted:
             name = veth.host_end(vif.number)
-            if name not in present:
-                self._places.pop(vif.name, None)
             faults[vif.name] = self._one(vif, present.get(name), name in held_open, now_s)
         return faults
 
@@ -60,21 +59,25 @@ class Veths:
         """
         names = {veth.host_end(vif.number): vif.name for vif in wanted}
         with_namespace = {vif.name for vif in wanted if not vif.binding}
-        if self._swept_for == (names, with_namespace) and now_s - self._swept_s < SWEEP_S:
-            return
-        for name in self._attempts.keep(names.values()):
-            self._places.pop(name, None)
+        for name in self._attempts.keep(set(names.values())):
+            self._forget(name)
             self._binder.forget(name)
-        _delete_links(self._config, names)
-        for mark in self._binder.made():
-            if mark.vif not in with_namespace:
+        _delete_links(self._config, self._links.links().values(), names)
+        for name in self._binder.made_here() - with_namespace:
+            self._binder.remove_made(name)
+        if now_s >= self._sweep_due_s:
+            for mark in self._binder.made(but_of=with_namespace):
                 self._binder.remove_made(mark.vif)
-        self._swept_for, self._swept_s = (names, with_namespace), now_s
+            self._sweep_due_s = now_s + SWEEP_S
 
-    def _one(self, vif: VirtualInterface, host_index: int | None, held_open: bool, now_s: float) -> str | None:
+    def _one(self, vif: VirtualInterface, host: Link | None, held_open: bool, now_s: float) -> str | None:
+        if host is None:
+            self._places.pop(vif.name, None)
+        if host is None or (host.index, host.running) != (self._ends.get(vif.name), True):
+            self._attempts.again(vif.name)
         wanted = (
             vif.number, vif.ifname, vif.mac, vif.addresses, tuple(sorted(vif.binding.items())),
-            self._binder.identity(vif), host_index, host_index is None and held_open,
+            self._binder.identity(vif), host is None and held_open,
         )  # fmt: skip
         return self._attempts.attempt(vif.name, wanted, lambda: self._ensure(vif, held_open), now_s)
 
@@ -82,7 +85,7 @@ class Veths:
         try:
             place = self._binder.place(vif)
         except HostError:
-            self._places.pop(vif.name, None)
+            self._forget(vif.name)
             veth.remove(vif.number)  # its other end is gone, or in a namespace that is not the instance's
             raise
         spec = veth.VethSpec(
@@ -95,26 +98,34 @@ class Veths:
             plain_frames=self._config.plain_frames,
             held_open=held_open,
         )
-        veth.ensure(spec)
+        self._ends[vif.name] = veth.ensure(spec)
         self._places[vif.name] = place
 
+    def _forget(self, name: str) -> None:
+        self._places.pop(name, None)
+        self._ends.pop(name, None)
 
-def remove_all(config: AgentConfig) -> None:
-    """Everything that the agent of this chassis made for VIFs: links and namespaces."""
-    _delete_links(config, {})
+
+def remove_all(config: AgentConfig, links: LinkTable) -> None:
+    """Everything that the agent of this chassis made for VIFs: links and namespaces. Raises HostError."""
+    _delete_links(config, links.links().values(), {})
     binder = Binder(config.system, config.chassis)
     for mark in binder.made():
         binder.remove_made(mark.vif)
 
 
-def _delete_links(config: AgentConfig, wanted: Mapping[str, str]) -> None:
+def _delete_links(config: AgentConfig, present: Iterable[Link], wanted: Mapping[str, str]) -> None:
     """wanted: name of the link -> VIF. One without a mark is an interrupted creation, which `veth.ensure` completes."""
-    with links.netlink(None) as socket:
-        for mark, link in links.ours(socket, config.system, config.chassis):
-            right = link.name in wanted if mark is None else wanted.get(link.name) == mark.vif
-            if not right and _is_host_end(link):
-                log.info("link %s removed: no VIF wants it", link.name)
-                links.delete(socket, link.name)
+    surplus = [
+        link.name
+        for mark, link in links.ours(present, config.system, config.chassis)
+        if _is_host_end(link) and not (link.name in wanted if mark is None else wanted.get(link.name) == mark.vif)
+    ]
+    if surplus:
+        with links.netlink(None) as socket:
+            for name in surplus:
+                log.info("link %s removed: no VIF wants it", name)
+                links.delete(socket, name)
 
 
 def _is_host_end(link: Link) -> bool:

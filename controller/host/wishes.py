@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from controller.host.desired import Limits
 from controller.host.queue_plan import QueuePlanError, ingress_plan, leaf_budget, shaper_plan, uplink_plan
 from controller.host.queue_tree import QueuePlan
 from controller.host.settings import AgentConfig
-from controller.host.trees import Wish, Wishes
-from ovsdb.rows import Snapshot, VirtualInterface
+from controller.host.wish import Wish, Wishes
+from ovsdb.rows import VirtualInterface
 from policies.hierarchy import bandwidth_tree
 from policies.model import Direction, PolicySet
 
@@ -30,16 +30,28 @@ class HeldVif:
     queues_on_port: bool = True  # whether the port's device takes a tree
 
 
-def wishes_for(
-    held: Sequence[HeldVif], policies: PolicySet, snapshot: Snapshot, config: AgentConfig, send_buffer_bytes: int
-) -> tuple[Wishes, dict[str, str]]:
-    """Returns the trees, and by uplink name why one cannot be planned."""
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """faults: by uplink name, why its tree cannot be planned. note: what is not as good as it should be."""
+
+    wishes: Wishes
+    faults: Mapping[str, str]
+    note: str | None
+
+
+def plan(
+    held: Sequence[HeldVif],
+    policies: PolicySet,
+    nodes: Mapping[str, int],
+    config: AgentConfig,
+    send_buffer_bytes: int,
+) -> Planned:
+    """nodes: the numbers of policy nodes by path."""
     users = {name: desired.uplink_members([one.vif for one in held], policies, name) for name in config.uplinks}
     limited = [one for one in held if one.limits.ingress_kbps is not None and one.queues_on_port]
     leaves = len(limited) + sum(len(members) + 1 for members in users.values())
     leaf_bytes = leaf_budget(send_buffer_bytes, leaves)
     macs = {one.vif.number: int(one.vif.mac.replace(":", ""), 16) for one in held}
-    nodes = {path: number for (kind, path), number in snapshot.numbers.items() if kind == "node"}
     uplinks, faults = dict[str, Wish](), dict[str, str]()
     for name, device in config.uplinks.items():
         capacity_kbps = desired.capacity_kbps(policies, name, config.chassis)
@@ -51,9 +63,25 @@ def wishes_for(
             uplinks[name] = Wish(device, uplink_plan(root, capacity_kbps, numbers, nodes, leaf_bytes))
         except QueuePlanError as fault:
             faults[name] = str(fault)
-    ingress = {one.vif.number: Wish(one.port, ingress_plan(one.limits.ingress_kbps, leaf_bytes)) for one in limited}
+    ingress = {one.vif.number: Wish(one.port, _ingress(one.limits, leaf_bytes)) for one in limited}
     shapers = {one.vif.number: _shaper(one, one.place) for one in held if one.place is not None}
-    return Wishes(uplinks, ingress, shapers), faults
+    return Planned(Wishes(uplinks, ingress, shapers), faults, _note(send_buffer_bytes, leaves, leaf_bytes))
+
+
+def _note(send_buffer_bytes: int, leaves: int, leaf_bytes: int) -> str | None:
+    """Past some number of queues none can be made smaller, see `leaf_budget`."""
+    needed_bytes = 2 * leaves * leaf_bytes
+    if needed_bytes <= send_buffer_bytes:
+        return None
+    return (
+        f"{leaves} queues of {leaf_bytes} bytes may fill the send buffer of Open vSwitch ({send_buffer_bytes} bytes): "
+        "while most of them are full, frames of all VIFs are lost and guarantees do not hold. "
+        f"Run sysctl -w net.core.wmem_default={1 << (needed_bytes - 1).bit_length()}, then restart ovs-vswitchd."
+    )
+
+
+def _ingress(limits: Limits, leaf_bytes: int) -> QueuePlan | None:
+    return ingress_plan(limits.ingress_kbps, leaf_bytes, limits.ingress_burst_bytes)
 
 
 def _shaper(one: HeldVif, place: Path) -> Wish:

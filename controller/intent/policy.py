@@ -9,8 +9,9 @@ from ipaddress import ip_interface
 
 from controller.intent.errors import NotInForce, Rejected
 from controller.intent.numbering import NoNumberLeft, renumber
+from controller.intent.uplinks import way_out_fault
 from controller.intent.vif_drafting import broken_promises, member
-from controller.intent.wait import await_in_force
+from controller.intent.wait import Change, await_in_force
 from controller.intent.writing import write
 from ovsdb.rows import Snapshot, VirtualInterface
 from ovsdb.weir_db import Command, PolicyText, WeirDb
@@ -44,17 +45,26 @@ def apply(
     Applying what is in force already writes nothing. Raises PolicyErrors and Rejected (nothing is changed), NotInForce
     (it is written, and comes into force where it is not as soon as what is in the way has gone), DatabaseError.
     """
-    cfg = submit(db, files, by, now_s)
+    cfg, base = _submitted(db, files, by, now_s)
+    lines: list[str] = []
     try:
-        await_in_force(db, cfg, deadline_s)
+        await_in_force(db, Change(cfg, base), deadline_s)
     except NotInForce as fault:
+        lines += fault.lines
+    snapshot = db.snapshot()
+    lines += _broken(base, snapshot)
+    if lines:
         kept = "The policy stands in the Weir DB: it comes into force there when agent and controller act on it."
-        raise NotInForce([*fault.lines, kept]) from fault
-    return db.snapshot().policy_version
+        raise NotInForce([*lines, kept])
+    return snapshot.policy_version
 
 
 def submit(db: WeirDb, files: Mapping[str, str], by: str, now_s: Callable[[], float] = time.time) -> int:
     """Writes the policy set without waiting. Returns the sequence number under which it takes effect."""
+    return _submitted(db, files, by, now_s)[0]
+
+
+def _submitted(db: WeirDb, files: Mapping[str, str], by: str, now_s: Callable[[], float]) -> tuple[int, Snapshot]:
 
     def decide(base: Snapshot) -> Command:
         policies = check(files, base)
@@ -69,11 +79,20 @@ def submit(db: WeirDb, files: Mapping[str, str], by: str, now_s: Callable[[], fl
     return write(db, decide, f"weir policy apply by {by}")
 
 
+def _broken(before: Snapshot, after: Snapshot) -> Iterator[str]:
+    """The VIFs that are in error now and were not before."""
+    for name, vif in after.interfaces.items():
+        old = before.interfaces.get(name)
+        if vif.state == "error" and old is not None and old.state != "error":
+            yield f"VIF '{name}': {vif.error}"
+
+
 def _objections(policies: PolicySet, snapshot: Snapshot) -> Iterator[str]:
     vifs = list(snapshot.interfaces.values())
     yield from _orphans(policies, vifs)
     yield from _outside(policies, vifs)
     before = parse(snapshot.files)
+    yield from _cut_off(policies, before, snapshot)
     known = set(broken_promises(before, [], [member(vif, before) for vif in vifs]))
     living = [vif for vif in vifs if _has_leaf(policies, vif)]
     lines = broken_promises(policies, [], [member(vif, policies) for vif in living])
@@ -118,6 +137,19 @@ def _outside(policies: PolicySet, vifs: list[VirtualInterface]) -> Iterator[str]
             f"segment '{name}': addresses of {_vifs(names)} are not in its subnets {', '.join(map(str, subnets))}. "
             f"Keep the subnets that they are in, or delete them first: {_deletion(names)}."
         )
+
+
+def _cut_off(policies: PolicySet, before: PolicySet, snapshot: Snapshot) -> Iterator[str]:
+    """A segment of VIFs must not be moved to an uplink that their host does not have."""
+    cut_off: dict[str, list[str]] = defaultdict(list)
+    for vif in snapshot.interfaces.values():
+        segment, host = policies.segments.get(vif.segment), snapshot.chassis.get(vif.chassis or "")
+        if segment is None or host is None:
+            continue
+        fault, old = way_out_fault(segment, host), before.segments.get(vif.segment)
+        if fault is not None and (old is None or fault != way_out_fault(old, host)):
+            cut_off[fault].append(vif.name)
+    yield from (f"{_vifs(names)}: {fault}" for fault, names in sorted(cut_off.items()))
 
 
 def _have(names: list[str]) -> str:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from controller.intent.uplinks import way_out_fault
 from ovsdb.rows import Snapshot
-from policies.model import PolicySet
+from policies.model import PolicySet, Segment
 from policies.wording import nearest, quoted
 
 KINDS = ("veth", "port")
@@ -77,6 +78,32 @@ def _segment(request: VifRequest, policies: PolicySet, snapshot: Snapshot) -> It
         yield f"there is no segment {quoted(request.segment)}. {_instead(request.segment, policies.segments)}"
 
 
+def segment_of(request: VifRequest, policies: PolicySet) -> Segment | None:
+    """The one that it names, or the only one there is."""
+    if request.segment is None and len(policies.segments) == 1:
+        return next(iter(policies.segments.values()))
+    return policies.segments.get(request.segment or "")
+
+
+def _addresses(request: VifRequest, policies: PolicySet, snapshot: Snapshot) -> Iterator[str]:
+    """Without one, anti-spoofing would let nothing leave it but DHCP and what is local to the link."""
+    segment = segment_of(request, policies)
+    if segment is not None and not segment.subnets and not request.addresses:
+        yield (
+            f"segment '{segment.name}' has no subnets to give it an address of, and one that it gets from outside, "
+            "by DHCP, is not learned yet. Say its address: --ip 192.0.2.5/24."
+        )
+
+
+def _way_out(request: VifRequest, policies: PolicySet, snapshot: Snapshot) -> Iterator[str]:
+    """Wrong where no host that it can be on has the uplink. Which host that of a port is turns out later."""
+    segment, named = segment_of(request, policies), snapshot.chassis.get(request.chassis or "")
+    hosts = [named] if named is not None else list(snapshot.chassis.values())
+    faults = [way_out_fault(segment, host) for host in hosts] if segment is not None else []
+    if faults and faults[0] is not None and None not in faults:
+        yield faults[0]
+
+
 def _kind(request: VifRequest, policies: PolicySet, snapshot: Snapshot) -> Iterator[str]:
     if request.kind not in KINDS:
         yield f"there is no kind {quoted(request.kind)}. Use {' or '.join(KINDS)}."
@@ -90,7 +117,7 @@ def _chassis(request: VifRequest, policies: PolicySet, snapshot: Snapshot) -> It
         yield f"there is no host {quoted(request.chassis)}. {_instead(request.chassis, hosts)}"
     elif request.chassis is None and request.kind == "veth" and len(hosts) != 1:
         if hosts:
-            yield f"it does not say its host. Name one of {_listed(hosts)}."
+            yield f"it does not say its host. Use --chassis with one of {_listed(hosts)}."
         else:
             yield "no host agent has reported yet. See weir status."
 
@@ -132,7 +159,9 @@ def _texts(request: VifRequest, policies: PolicySet, snapshot: Snapshot) -> Iter
             yield f"the value of label {key} is no text. Use 1 to {LONGEST_TEXT} printable characters."
 
 
-CHECKS: tuple[Check, ...] = (_name, _policy, _segment, _kind, _chassis, _binding, _link, _texts)
+CHECKS: tuple[Check, ...] = (
+    _name, _policy, _segment, _addresses, _kind, _chassis, _way_out, _binding, _link, _texts,
+)  # fmt: skip
 
 
 def _is_text(text: str) -> bool:

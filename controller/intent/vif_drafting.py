@@ -10,10 +10,10 @@ from controller.compiler.forward import MOST_IN_SEGMENT
 from controller.intent.addresses import AddressBook, BadAddress
 from controller.intent.errors import Rejected
 from controller.intent.numbering import VIF, NoNumberLeft, next_free, number_after, vif_mac
-from controller.intent.vif_checks import VifRequest, canonical_mac, complaints
+from controller.intent.vif_checks import VifRequest, canonical_mac, complaints, segment_of
 from ovsdb.rows import Snapshot, VirtualInterface
 from policies.hierarchy import Member, admission
-from policies.model import PolicySet, Segment
+from policies.model import PolicySet
 from policies.wording import quoted
 
 
@@ -88,7 +88,8 @@ class _Desk:
 
     def add(self, request: VifRequest) -> None:
         """Raises BadAddress; then nothing is taken but, perhaps, addresses."""
-        segment = self._segment(request)
+        segment = segment_of(request, self._policies)
+        assert segment is not None  # else there were complaints
         if request.addresses:
             addresses = [self._addresses.claim(segment, text, request.name) for text in request.addresses]
         else:
@@ -128,10 +129,6 @@ class _Desk:
         self._macs[vif.mac] = vif.name
         if vif.binding:
             self._links[_link(vif.chassis, vif)] = vif.name
-
-    def _segment(self, request: VifRequest) -> Segment:
-        segments = self._policies.segments
-        return segments[request.segment] if request.segment is not None else next(iter(segments.values()))
 
     def _chassis(self, request: VifRequest) -> str | None:
         """A veth is on the only host there is; a port on whichever host turns out to have it."""

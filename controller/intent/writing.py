@@ -12,8 +12,8 @@ from ovsdb.weir_db import Command, WeirDb
 RETRY_S = 30.0  # of many writers at once one gets through each time
 
 
-def write(db: WeirDb, decide: Callable[[Snapshot], Command], comment: str) -> int:
-    """Returns the sequence number under which the command takes effect.
+def write(db: WeirDb, decide: Callable[[Snapshot], Command], comment: str) -> tuple[int, Snapshot]:
+    """Returns the sequence number under which the command takes effect, and the snapshot that it was decided on.
 
     `decide` is called again for every attempt, and may raise what it likes. Raises Conflict when others have been
     quicker for half a minute, Refused, Disconnected.
@@ -25,7 +25,7 @@ def write(db: WeirDb, decide: Callable[[Snapshot], Command], comment: str) -> in
         db.run()
         base = db.snapshot()
         try:
-            return db.execute(decide(base), base, comment)
+            return db.execute(decide(base), base, comment), base
         except Conflict:
             if time.monotonic() > end_s:
                 raise

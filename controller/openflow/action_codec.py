@@ -27,7 +27,6 @@ _SAME_IN_PORT = 0xFFF8  # NX resubmit: keep the packet's in_port
 _CT_COMMIT = 1
 _CT_NO_TABLE = 0xFF
 _ZONE_BITS = 0 << 6 | (16 - 1)  # offset 0, 16 bits of the register
-_CONTROLLER, _WHOLE_PACKET = 0xFFFFFFFD, 0xFFFF
 
 _TYPE_LENGTH = struct.Struct("!HH")
 _OUTPUT_ACTION = struct.Struct("!HHIH6x")
@@ -97,8 +96,7 @@ def _parts(data: bytes) -> Iterator[tuple[int, bytes]]:
 def _encode_action(action: Action) -> bytes:
     match action:
         case Output(port):
-            max_length = _WHOLE_PACKET if port == _CONTROLLER else 0
-            return _OUTPUT_ACTION.pack(_OUTPUT, _OUTPUT_ACTION.size, port, max_length)
+            return _OUTPUT_ACTION.pack(_OUTPUT, _OUTPUT_ACTION.size, port, 0)
         case SetField(field, value):
             body = padded(_TYPE_LENGTH.pack(_SET_FIELD, 0) + oxm.encode_field(field, value))
             return _TYPE_LENGTH.pack(_SET_FIELD, len(body)) + body[_TYPE_LENGTH.size :]

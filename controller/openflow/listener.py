@@ -1,7 +1,4 @@
-"""How Ryu listens and parses for Weir, and which sessions there are.
-
-The listener is meant for bridges of the same host: Ryu's TLS listener takes one connection only (4.34).
-"""
+"""How Ryu is set up and parses for Weir, and which sessions there are."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from ryu.lib import hub
 from controller.openflow import meter_codec, port_codec
 from controller.openflow.errors import ReplyUnreadable
 from controller.openflow.meter_codec import MeterCounters
-from controller.openflow.port_codec import PortCounters, PortDescription
+from controller.openflow.port_codec import PortCounters
 from controller.openflow.session import SwitchSession
 from controller.openflow.wire import Frame, Multipart, WireError, multipart_body
 
@@ -35,12 +35,6 @@ def read_counters(session: SwitchSession) -> Counters:
             session, Multipart.PORT_STATS, port_codec.statistics_request(), port_codec.decode_statistics
         ),
     )
-
-
-def read_ports(session: SwitchSession) -> Mapping[int, PortDescription]:
-    """By port number. Raises SessionError."""
-    request = port_codec.description_request()
-    return read_entries(session, Multipart.PORT_DESC, request, port_codec.decode_descriptions)
 
 
 def read_entries(

@@ -41,7 +41,6 @@ class Multipart(enum.IntEnum):
     PORT_STATS = 4
     METER = 9
     METER_CONFIG = 10
-    PORT_DESC = 13
 
 
 class WireError(ValueError):

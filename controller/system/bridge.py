@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from controller.config import StateDir, System
+from controller.config import SOCKET_PATH_BYTES, StateDir, System
 from controller.host import agent
 from controller.host.settings import AgentConfig
 from controller.system import programs
@@ -21,14 +22,15 @@ def agent_config(system: System, directory: StateDir) -> AgentConfig:
         ovs_rundir=Path(system.ovs_rundir),
         system=directory.namespace,
         uplinks={uplink.name: programs.port_device(system, uplink) for uplink in system.uplinks},
-        controller=programs.openflow_target(system),
+        controller=programs.openflow_target(system, directory),
     )
 
 
 def check_free(system: System, directory: StateDir) -> None:
-    """Raises SystemFault when a bridge of that name on the machine's own OVS belongs to somebody else."""
+    """Raises SystemFault when the machine's own OVS cannot be used, or has a bridge of that name that is not ours."""
     if system.ovs == "embedded":
         return
+    _check_rundir(system, directory)
     with OpenVSwitch(f"unix:{system.ovs_rundir}/db.sock") as switch:
         switch.connect()
         found = switch.bridge(system.bridge)
@@ -40,6 +42,22 @@ def check_free(system: System, directory: StateDir) -> None:
         )
 
 
+def _check_rundir(system: System, directory: StateDir) -> None:
+    """The controller, without privilege, makes its socket there, and a switch of another user could not open it."""
+    rundir = Path(system.ovs_rundir)
+    if rundir.stat().st_uid != os.geteuid():
+        raise SystemFault(
+            f"{rundir} belongs to another user, so the controller and Open vSwitch could not meet at a socket in it",
+            "Run Open vSwitch as root, or leave --ovs system out",
+        )
+    excess = len(os.fsencode(programs.openflow_socket(system, directory))) - SOCKET_PATH_BYTES
+    if excess > 0:
+        raise SystemFault(
+            f"{rundir}: too long for the controller's Unix socket in it",
+            f"Give Open vSwitch a run directory (OVS_RUNDIR) that is {excess} bytes shorter",
+        )
+
+
 def take_away(system: System, directory: StateDir) -> None:
     """Removes from the machine's own OVS and network what the agent made. No agent may be running.
 
@@ -47,3 +65,4 @@ def take_away(system: System, directory: StateDir) -> None:
     """
     if system.ovs == "system":
         agent.teardown(agent_config(system, directory))
+        programs.openflow_socket(system, directory).unlink(missing_ok=True)

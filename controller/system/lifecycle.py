@@ -14,20 +14,32 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from controller import config
 from controller.config import ConfigError, StateDir, System
-from controller.system import bridge, databases, logs, network, processes, programs, supervisor
+from controller.system import (
+    bridge,
+    databases,
+    devices,
+    directories,
+    logs,
+    network,
+    processes,
+    programs,
+    requirements,
+    supervisor,
+)
 from controller.system.errors import SystemFault
 from controller.system.processes import SUPERVISOR
 from controller.system.readiness import Watch
 from controller.system.requirements import Request
 
-_OPENFLOW_PORT = 6653
+_ROUNDS = 3  # of ending what is found: a process may have been starting another one
 _RUN_FILES = (
     "*.ctl", "*.mgmt", "*.snoop", "*.pid", "db.sock", "weir-db.sock", "stream.sock", "api.sock",
-    "processes.json", "processes.new", "supervisor.lock",
+    "openflow.sock", "processes.json", "processes.new", "supervisor.lock",
 )  # fmt: skip
 
 
@@ -36,12 +48,13 @@ def exclusively(directory: StateDir) -> Iterator[None]:
     """One `weir up` or `weir down` at a time. Raises SystemFault while there is another."""
     descriptor = os.open(directory.path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemFault(
+                f"{directory.path}: another weir up or weir down is at work here", "Wait until it is done"
+            ) from None
         yield
-    except BlockingIOError:
-        raise SystemFault(
-            f"{directory.path}: another weir up or weir down is at work here", "Wait until it is done"
-        ) from None
     finally:
         os.close(descriptor)
 
@@ -74,36 +87,27 @@ def _words(of: System | Request) -> str:
 
 
 def plan(request: Request, directory: StateDir, ovs_rundir: Path) -> System:
-    """What `request` comes to on this machine."""
+    """What `request` comes to on this machine. Raises SystemFault when something here stands in its way."""
     embedded = request.ovs == "embedded"
-    return System(
-        chassis=socket.gethostname(),
+    system = System(
+        chassis=_chassis(directory),
         ovs=request.ovs,
         datapath=request.datapath,
         namespace=directory.namespace if embedded else None,
         ovs_rundir=str(directory.run if embedded else ovs_rundir.resolve()),
-        openflow_port=_OPENFLOW_PORT if embedded else _free_port(),
         uplinks=request.uplinks,
         loop_interval_s=request.loop_interval_s,
         home_inode=network.home_inode(),
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((programs.CONTROLLER_HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def check(system: System, directory: StateDir) -> None:
-    """Raises SystemFault when something here stands in the way of what is planned."""
-    if directory.run.exists() and directory.run.stat().st_uid != os.geteuid():
-        raise SystemFault(
-            f"{directory.run} belongs to another user, so the controller, without privilege, can make no socket there",
-            "Remove it, or choose another state directory",
-        )
     network.check_devices(system)
     bridge.check_free(system, directory)
+    return replace(system, uplinks=devices.look(system.uplinks))
+
+
+def _chassis(directory: StateDir) -> str:
+    """What the Weir DB knows this host by: the host may be called something else by now. A new one: its name today."""
+    known = directory.chassis_file.read_text().strip() if directory.chassis_file.exists() else ""
+    return known or requirements.chassis_name(socket.gethostname())
 
 
 def can_go_on(system: System, directory: StateDir) -> bool:
@@ -118,11 +122,12 @@ def start(system: System, directory: StateDir, say: Callable[[str], None]) -> Wa
     Raises SystemFault, HostError or OSError half-way; `stop` takes back what was made until then.
     """
     for path in (directory.run, directory.db, directory.log):
-        path.mkdir(parents=True, exist_ok=True)
+        directories.make(path)
     config.save(system, directory)
     say(f"starting in {directory.path}")
     network.make(system, directory)
     databases.prepare(directory, embedded=system.ovs == "embedded")
+    directory.chassis_file.write_text(system.chassis + "\n")
     watch = Watch(directory)
     start_supervisor(directory)
     return watch
@@ -172,19 +177,28 @@ def remove_databases(directory: StateDir) -> None:
     for name in ("weir.db", "conf.db"):
         for file in (directory.db / name, directory.db / f".{name}.~lock~"):
             file.unlink(missing_ok=True)
+    directory.chassis_file.unlink(missing_ok=True)
     with suppress(OSError):
         directory.db.rmdir()
 
 
 def _end_processes(directory: StateDir) -> None:
-    """The supervisor first, which stops the others in order; then whatever is left of them."""
+    """The supervisor first, which stops the others in order; then whatever is left of them. Raises SystemFault."""
     order = (SUPERVISOR, programs.AGENT, programs.CONTROLLER, programs.VSWITCHD)
     everything = supervisor.GRACE_S * 6
     for name in order:
         running = [one for one in processes.of_system(directory.path) if one.name == name]
         processes.end(running, everything if name == SUPERVISOR else supervisor.GRACE_S)
-    while running := processes.of_system(directory.path):
+    for _ in range(_ROUNDS):
+        if not (running := processes.of_system(directory.path)):
+            return
         processes.end(running, supervisor.GRACE_S)
+    if running := processes.of_system(directory.path):
+        named = ", ".join(f"{one.name} (pid {one.pid})" for one in running)
+        raise SystemFault(
+            f"{directory.path}: what runs here does not end, or starts anew: {named}",
+            "See what holds or starts it (ps -o pid,ppid,stat,wchan,args), then run weir down again",
+        )
 
 
 def left_over(directory: StateDir) -> bool:

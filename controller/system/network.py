@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from controller.config import StateDir, System, Uplink
 from controller.host import links, namespace, offloads, sysctl
-from controller.system import processes
+from controller.system import devices, processes
 from controller.system.errors import SystemFault, WrongRequest
 
 _OWN = Path("/proc/self/ns/net")
@@ -23,17 +22,22 @@ def home_inode() -> int:
     return os.stat(_OWN).st_ino
 
 
+def check_device_name(option: str, name: str) -> None:
+    """Raises WrongRequest."""
+    if not name or len(name.encode()) > _NAME_BYTES or name in (".", "..") or set(name) & set("/: \t\n"):
+        raise WrongRequest(
+            f"{option}: '{name}' cannot be the name of a network device",
+            "Use 1 to 15 characters without slash, colon or space",
+        )
+
+
 def check_uplinks(uplinks: tuple[Uplink, ...], ovs: str) -> None:
     """Raises WrongRequest when they can never work, whatever the machine has."""
     seen: set[str] = set()
     for uplink in uplinks:
         names = [uplink.name] if uplink.device is None else [uplink.name, uplink.device]
         for name in names:
-            if not name or len(name.encode()) > _NAME_BYTES or name in (".", "..") or set(name) & set("/: \t\n"):
-                raise WrongRequest(
-                    f"--uplink: '{name}' cannot be the name of a network device",
-                    "Use 1 to 15 characters without slash, colon or space",
-                )
+            check_device_name("--uplink", name)
         if uplink.name in _TAKEN or (uplink.name.startswith("wv") and uplink.name[2:].isdigit()):
             raise WrongRequest(f"--uplink {uplink.name}: Weir uses this name itself", "Choose another")
         if seen & set(names):
@@ -62,15 +66,21 @@ def check_devices(system: System) -> None:
 
 
 def make(system: System, directory: StateDir) -> None:
-    """The namespace with `lo` up, and every uplink in it, up. Raises SystemFault or HostError."""
+    """The namespace with `lo` up, and every uplink in it, up. Raises SystemFault or HostError.
+
+    On the machine's own Open vSwitch devices stay where they are, and are made fit for a datapath in userspace.
+    """
     if system.namespace is None:
+        for uplink in system.uplinks:
+            offloads.disable(uplink.device or uplink.name)
         return
     path = namespace.create(system.namespace, lambda: _mark(directory))
     for uplink in system.uplinks:
         if uplink.device is None:
             _make_pair(uplink.name, path)
         else:
-            _move_in(uplink.device, uplink.name, path)
+            devices.move_in(uplink, path)
+            _bring_up_inside(uplink.name, path)
 
 
 def _mark(directory: StateDir) -> None:
@@ -85,21 +95,6 @@ def _make_pair(name: str, inside: Path) -> None:
         socket.link("add", ifname=name, kind="veth", peer={"ifname": name, "net_ns_fd": descriptor.fileno()})
     _bring_up(name, None)
     _bring_up_inside(name, inside)
-
-
-def _move_in(device: str, name: str, inside: Path) -> None:
-    with inside.open("rb") as descriptor, links.netlink(None) as socket:
-        link = links.find(socket, device)
-        if link is None:
-            raise SystemFault(f"--uplink {name}={device}: no such device here", "See ip link")
-        _move(socket, link.index, descriptor.fileno(), name)
-    _bring_up_inside(name, inside)
-
-
-def _move(socket: Any, index: int, target: int, name: str) -> None:
-    """Into the namespace of the descriptor, under a new name, in one step. It arrives down and without addresses."""
-    socket.link("set", index=index, state="down")
-    socket.link("set", index=index, net_ns_fd=target, ifname=name)
 
 
 def _bring_up_inside(name: str, inside: Path) -> None:
@@ -128,29 +123,27 @@ def take_away(system: System | None, directory: StateDir) -> list[str]:
     """
     path = namespace.named(directory.namespace)
     notes: list[str] = []
+    if system is not None and system.namespace is None:
+        notes += [line for one in system.uplinks if one.found for line in devices.put_back(one.device or "", one.found)]
     if namespace.identity(path) is not None:
-        for uplink in system.uplinks if system else ():
-            if uplink.device is not None:
-                notes.append(_give_back(uplink.device, uplink.name, path, system, directory))
+        if system is not None:
+            notes += _give_back(system, directory, path)
         _delete_links(path)
     for name in (*namespace.names(directory.namespace + "-"), directory.namespace):
         namespace.remove(name)
-    return [note for note in notes if note]
+    return notes
 
 
-def _give_back(device: str, name: str, inside: Path, system: System | None, directory: StateDir) -> str:
-    """What became of the device, in words."""
-    home = _find_namespace(system.home_inode if system else 0, directory)
-    if home is None:
-        home, where = _OWN, "the namespace that it came from is gone, so it is now where weir down runs"
-    else:
-        where = "back where it came from"
-    with home.open("rb") as descriptor, links.netlink(inside) as socket:  # opened before /proc/self is inside
-        link = links.find(socket, name)
-        if link is None:
-            return f"uplink {name}: its device {device} is gone"
-        _move(socket, link.index, descriptor.fileno(), device)
-    return f"{device}: {where}, down and without the addresses it may have had"
+def _give_back(system: System, directory: StateDir, inside: Path) -> list[str]:
+    """What became of the devices, in words."""
+    moved = [uplink for uplink in system.uplinks if uplink.device is not None]
+    home = _find_namespace(system.home_inode, directory) if moved else None
+    notes = []
+    if moved and home is None:
+        notes.append("the namespace that devices came from is gone: they are now where weir down runs")
+    for uplink in moved:
+        notes += devices.give_back(uplink, inside, home or _OWN)
+    return notes
 
 
 def _find_namespace(inode: int, directory: StateDir) -> Path | None:

@@ -1,7 +1,8 @@
 """The processes of a system as the kernel knows them: found by the mark in their environment, never by their name.
 
 Every process of a system is started with WEIR_STATE_DIR and WEIR_PROCESS in its environment. So whoever comes later
-finds them all, whatever was killed or lost meanwhile, and nobody else's process is ever touched.
+finds them all, whatever was killed or lost meanwhile, and nobody else's process is ever touched: anybody can set
+variables, so a process is a system's only when it runs as the same user as whoever asks, and nothing else.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 STATE_DIR_MARK = "WEIR_STATE_DIR"
 PROCESS_MARK = "WEIR_PROCESS"
 SUPERVISOR = "supervisor"
+KILLED_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,11 @@ def _look(pid: int, state_dir: str) -> Running | None:
         environment = _environment(pid)
         if environment.get(STATE_DIR_MARK) != state_dir or PROCESS_MARK not in environment:
             return None
+        ours = _users(pid) == {str(os.geteuid())}
         ticks, leader = started_ticks(pid), os.getsid(pid) == pid
     except OSError:
         return None
-    return None if ticks is None else Running(environment[PROCESS_MARK], pid, ticks, leader)
+    return None if ticks is None or not ours else Running(environment[PROCESS_MARK], pid, ticks, leader)
 
 
 def _environment(pid: int) -> Mapping[str, str]:
@@ -80,12 +83,21 @@ def _environment(pid: int) -> Mapping[str, str]:
     return {key: value for key, _, value in pairs}
 
 
-def end(running: Sequence[Running], grace_s: float) -> None:
-    """Asks all of them to end, waits, and kills those that have not after grace_s. Returns when none is left."""
+def _users(pid: int) -> set[str]:
+    """Real, effective, saved and file system user. One alone would not do: su and its like run as root for anybody."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(set(line.split()[1:]) for line in lines if line.startswith("Uid:"))
+
+
+def end(running: Sequence[Running], grace_s: float) -> bool:
+    """Asks all of them to end, waits, and kills those that have not after grace_s. Whether none is left.
+
+    What has not ended KILLED_S after it was killed is stuck in the kernel, and is left there.
+    """
     descriptors = [descriptor for one in running if (descriptor := _open(one)) is not None]
     try:
         left = _signal_and_wait(descriptors, signal.SIGTERM, grace_s)
-        _signal_and_wait(left, signal.SIGKILL, None)
+        return not _signal_and_wait(left, signal.SIGKILL, KILLED_S)
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
@@ -103,15 +115,14 @@ def _open(running: Running) -> int | None:
     return None
 
 
-def _signal_and_wait(descriptors: list[int], number: int, timeout_s: float | None) -> list[int]:
+def _signal_and_wait(descriptors: list[int], number: int, timeout_s: float) -> list[int]:
     """Those that have not ended after timeout_s."""
     for descriptor in descriptors:
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(descriptor, number)
-    end_s = None if timeout_s is None else time.monotonic() + timeout_s
+    end_s = time.monotonic() + timeout_s
     left = list(descriptors)
-    while left and (end_s is None or time.monotonic() < end_s):
-        wait_s = None if end_s is None else max(0.0, end_s - time.monotonic())
+    while left and (wait_s := end_s - time.monotonic()) > 0:
         ended, _, _ = select.select(left, [], [], wait_s)
         left = [descriptor for descriptor in left if descriptor not in ended]
     return left

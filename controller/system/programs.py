@@ -12,7 +12,7 @@ from controller.config import StateDir, System, Uplink
 
 OVSDB_SERVER, VSWITCHD, WEIR_DB, CONTROLLER, AGENT = "ovsdb-server", "ovs-vswitchd", "weir-db", "controller", "agent"
 LOOP_INTERVAL = "WEIR_LOOP_INTERVAL_S"
-CONTROLLER_HOST = "127.0.0.1"
+OPENFLOW = "WEIR_OPENFLOW"
 # The controller reads files that only their owner may (a clone in a home directory) and may do nothing else.
 _WITHOUT_PRIVILEGE = ("setpriv", "--bounding-set=-all,+dac_read_search", "--no-new-privs", "--")
 
@@ -35,23 +35,34 @@ def of_system(system: System, directory: StateDir) -> tuple[Program, ...]:
     ovs_socket = Path(system.ovs_rundir) / "db.sock"
     agent = Program(
         AGENT,
-        (*enter, sys.executable, "-m", "controller.cli.main", "agent", *agent_options(system)),
+        (*enter, sys.executable, "-m", "controller.cli.main", "agent", *agent_options(system, directory)),
         {"OVS_RUNDIR": system.ovs_rundir, **_loop(system)},
         (directory.weir_db_socket, ovs_socket),
     )
     return (*open_vswitch, weir_db, _controller(system, enter, directory), agent)
 
 
-def agent_options(system: System) -> tuple[str, ...]:
+def agent_options(system: System, directory: StateDir) -> tuple[str, ...]:
     """The arguments of `weir agent` for the agent of this system."""
     uplinks = [f"--uplink={uplink.name}={port_device(system, uplink)}" for uplink in system.uplinks]
-    target = f"--controller={openflow_target(system)}"
+    target = f"--controller={openflow_target(system, directory)}"
     return (f"--bridge={system.bridge}", f"--chassis={system.chassis}", target, *uplinks)
 
 
-def openflow_target(system: System) -> str:
-    """Where the bridge finds the controller."""
-    return f"tcp:{CONTROLLER_HOST}:{system.openflow_port}"
+def openflow_socket(system: System, directory: StateDir) -> Path:
+    """Where the controller listens: in Open vSwitch's run directory, as it connects to no socket elsewhere."""
+    own = system.ovs == "embedded"
+    return Path(system.ovs_rundir) / ("openflow.sock" if own else f"{directory.namespace}.openflow.sock")
+
+
+def openflow_target(system: System, directory: StateDir) -> str:
+    """Where the bridge finds the controller.
+
+    The machine's own Open vSwitch is told the name alone: it knows its run directory, which may be reached by several
+    paths (/run, /var/run), by one of them only.
+    """
+    socket = openflow_socket(system, directory)
+    return f"unix:{socket if system.ovs == 'embedded' else socket.name}"
 
 
 def port_device(system: System, uplink: Uplink) -> str:
@@ -88,9 +99,9 @@ def _loop(system: System) -> dict[str, str]:
 
 def _controller(system: System, enter: tuple[str, ...], directory: StateDir) -> Program:
     ryu_manager = (str(Path(sys.executable).with_name("ryu-manager")), "controller.app")
-    listen = (f"--ofp-listen-host={CONTROLLER_HOST}", f"--ofp-tcp-listen-port={system.openflow_port}")
-    environment = {"PYTHONUNBUFFERED": "1", **_loop(system)}
-    argv = (*enter, *_WITHOUT_PRIVILEGE, *ryu_manager, *listen)
+    listen = {OPENFLOW: f"unix:{openflow_socket(system, directory)}"}
+    environment = {"PYTHONUNBUFFERED": "1", **listen, **_loop(system)}
+    argv = (*enter, *_WITHOUT_PRIVILEGE, *ryu_manager)
     return Program(CONTROLLER, argv, environment, (directory.weir_db_socket,))
 
 

@@ -8,19 +8,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from controller.config import StateDir, System
-from controller.system import ledger, logs, processes, programs
+from controller.system import backoff, ledger, logs, processes, programs
 from controller.system.errors import SystemFault
 from ovsdb.rows import Chassis
 from ovsdb.weir_db import WeirDb
 
 READY_S = 30.0
-_LOOK_S = 0.02
 _ENDS_TOO_OFTEN = 3
 
 
 def accepts(unix_socket: Path) -> bool:
-    """Whether somebody accepts connections there."""
+    """Whether somebody accepts connections there, or at least has room for one. Never waits."""
     with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
         return probe.connect_ex(str(unix_socket)) == 0
 
 
@@ -34,11 +34,13 @@ class Watch:
 
     def until(self, condition: Callable[[], bool], what: str, responsible: str) -> None:
         """Returns when the condition holds. Raises SystemFault when a process keeps ending, or it takes too long."""
+        looks = 0
         while not condition():
             self.check()
             if time.monotonic() > self._end_s:
                 raise SystemFault(f"{what}: not within {READY_S:g} s", self.log_of(responsible))
-            time.sleep(_LOOK_S)
+            time.sleep(backoff.look_again_s(looks))
+            looks += 1
 
     def check(self) -> None:
         """Raises SystemFault when the supervisor has ended, or a process ends again and again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ _PACKAGES = {
     "nsenter": "util-linux",
     "setpriv": "util-linux",
 }
+_CHASSIS_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")  # it is written into marks whose parts a colon divides
 _MODES = ("embedded", "system")
 _DATAPATHS = ("userspace", "kernel", "dpdk")
 
@@ -63,6 +65,22 @@ def check_request(request: Request) -> None:
             f"--datapath {request.datapath}: this version drives the userspace datapath alone", "Leave the option out"
         )
     network.check_uplinks(request.uplinks, request.ovs)
+
+
+def check_agent(chassis: str, bridge: str, uplinks: tuple[Uplink, ...]) -> None:
+    """Raises WrongRequest when `weir agent` was given a name that cannot be one."""
+    if not _CHASSIS_NAME.fullmatch(chassis):
+        raise WrongRequest(
+            f"--chassis: '{chassis}' cannot be the name of a chassis", "Use 1 to 64 letters, digits, dots, _ and -"
+        )
+    network.check_device_name("--bridge", bridge)
+    named = [Uplink(one.name, one.name if one.device is None else one.device) for one in uplinks]
+    network.check_uplinks(tuple(named), "system")
+
+
+def chassis_name(hostname: str) -> str:
+    """The name of a chassis on a host of this name: the same, but for what such a name cannot have."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", hostname)[:64] or "host"
 
 
 def check_privilege(command: str) -> None:

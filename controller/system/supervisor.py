@@ -29,7 +29,6 @@ from controller.system.programs import Program
 from controller.system.readiness import accepts
 
 GRACE_S = 5.0
-_WAITING_S = 0.02  # between looks at what a program needs
 _LOG_CHECK_S = 60.0
 
 
@@ -45,6 +44,7 @@ class _Child:
     started_s: float = 0.0
     due_s: float = 0.0
     failures: int = 0
+    looks: int = 0  # in vain, at what it needs
 
 
 class Supervisor:
@@ -114,9 +114,11 @@ class Supervisor:
         for child in self._children:
             if child.pidfd is None and child.due_s <= now_s:
                 if all(accepts(need) for need in child.program.needs):
+                    child.looks = 0
                     self._start(child)
                 else:
-                    child.due_s = now_s + _WAITING_S
+                    child.due_s = now_s + backoff.look_again_s(child.looks)
+                    child.looks += 1
 
     def _start(self, child: _Child) -> None:
         program = child.program
@@ -184,8 +186,8 @@ class Supervisor:
         for child in reversed(self._children):
             if child.pidfd is not None and child.record.pid is not None:
                 running = Running(child.program.name, child.record.pid, child.record.started_ticks or 0, leader=True)
-                processes.end([running], self._grace_s)
-                logs.note(child.log, f"stopped: {self._release(child)}")
+                ended = processes.end([running], self._grace_s)
+                logs.note(child.log, f"stopped: {self._release(child)}" if ended else "killed, and does not end")
         ledger.path(self._directory).unlink(missing_ok=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -32,9 +33,7 @@ WINDOW_S = 4.0
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    policy = tmp_path_factory.mktemp("acceptance") / "policy.yaml"
-    policy.write_text(POLICY)
+def site(policy: Path) -> Iterator[Site]:
     with Site(policy, "10.1.0.100/24") as running:
         for tenant in PORT:
             running.add_vif(tenant, tenant, "office")

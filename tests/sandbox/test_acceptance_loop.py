@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -41,9 +42,7 @@ WINDOW_S = 5.0
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    policy = tmp_path_factory.mktemp("loop") / "policy.yaml"
-    policy.write_text(POLICY)
+def site(policy: Path) -> Iterator[Site]:
     with Site(policy, "10.1.0.100/24") as running:
         for name in ("big", "small"):
             running.add_vif(name, f"team/{name}", "lab")

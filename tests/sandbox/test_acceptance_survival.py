@@ -39,13 +39,6 @@ STEADY_KBPS = 6_000
 
 
 @pytest.fixture(scope="module")
-def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("survival") / "policy.yaml"
-    file.write_text(POLICY)
-    return file
-
-
-@pytest.fixture(scope="module")
 def site(policy: Path) -> Iterator[Site]:
     with Site(policy, "10.1.0.100/24") as running:
         for tenant in ("red", "blue"):

@@ -28,13 +28,6 @@ policies:
 
 
 @pytest.fixture(scope="module")
-def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("policy") / "policy.yaml"
-    file.write_text(POLICY)
-    return file
-
-
-@pytest.fixture(scope="module")
 def system(policy: Path) -> Iterator[SystemUnderTest]:
     with Home("cli") as home, SystemUnderTest(home) as under_test:
         under_test.weir("up", "--policy", str(policy))
@@ -89,7 +82,7 @@ def test_exec_passes_stdio_status_and_signals(system: SystemUnderTest, vif: str)
 
 def test_exec_that_cannot_be(system: SystemUnderTest, vif: str) -> None:
     for arguments, status, words in (
-        (["aa"], 1, "Did you mean 'a'?"),
+        (["aa"], 2, "Did you mean 'a'?"),
         ([vif, "--", "/nonexistent"], 127, "/nonexistent: command not found"),
         ([vif, "--", "/etc/passwd"], 126, "cannot be executed"),
     ):
@@ -139,6 +132,8 @@ def test_what_is_wrong_changes_nothing(system: SystemUnderTest, vif: str, tmp_pa
         (["vif", "create", vif, "--policy", "red"], "there is a VIF of this name already"),
         (["vif", "create", "x", "--policy", "rde"], "Did you mean 'red'?"),
         (["vif", "create", "x", "--policy", "red", "--ip", "10.99.0.1"], "is outside segment 'lab'"),
+        (["vif", "create", "x", "--policy", "red", "--chassis", "h"], "there is no host 'h'"),
+        (["vif", "show", "x"], "there is no VIF 'x'"),
         (["vif", "delete", "x"], "there is none of this name"),
         (["policy", "apply", str(wrong)], f"{wrong}:2:"),
         (["policy", "apply", str(without)], "VIF a uses it"),

@@ -13,8 +13,9 @@ import pytest
 from controller.intent import policy, vif
 from controller.intent.errors import NotInForce, Rejected
 from controller.intent.vif_checks import VifRequest
-from controller.intent.wait import await_in_force
+from controller.intent.wait import Change, await_in_force
 from ovsdb.rows import Chassis, Snapshot, VifStatus, VirtualInterface
+from ovsdb.transaction import Refused
 from ovsdb.weir_db import Command, WeirDb
 from tests.support.ovs_sandbox import WeirDbServer, wait_until
 from tests.unit.intent.worlds import FILES, POLICY
@@ -24,24 +25,13 @@ READY = VifStatus("ready", ofport=1)
 Judge = Callable[[VirtualInterface], VifStatus]
 
 
-@pytest.fixture
-def server() -> Iterator[WeirDbServer]:
-    with WeirDbServer() as server:
-        yield server
-
-
-@pytest.fixture
-def db(server: WeirDbServer) -> Iterator[WeirDb]:
-    with WeirDb(server.remote) as db:
-        db.connect()
-        yield db
-
-
 class Host:
     """Agent and controller of one chassis: says of each VIF what `judge` says, and that all is in force."""
 
     def __init__(self, remote: str, name: str = "h1", judge: Judge = lambda vif: READY, flows: bool = True) -> None:
-        self.judge, self.flows, self.error = judge, flows, None
+        self.judge, self.flows = judge, flows
+        self.error: Callable[[Snapshot], str | None] = lambda seen: None
+        self.uplinks: dict[str, int] = {}
         self._remote, self._name = remote, name
         self._stopped = threading.Event()
 
@@ -59,7 +49,10 @@ class Host:
     def _act(self, db: WeirDb, seen: Snapshot) -> None:
         mine = [vif for vif in seen.interfaces.values() if vif.chassis in (self._name, None)]
         statuses = {vif.name: replace(self.judge(vif), chassis=self._name) for vif in mine}
-        db.report_chassis(Chassis(self._name, "br-weir", agent_cfg=seen.cfg, agent_error=self.error), statuses)
+        row = Chassis(
+            self._name, "br-weir", uplink_ports=self.uplinks, agent_cfg=seen.cfg, agent_error=self.error(seen)
+        )
+        db.report_chassis(row, statuses)
         if self.flows:
             db.report_flows(self._name, seen.cfg, None, True)
 
@@ -157,14 +150,93 @@ def test_it_says_who_does_not_answer(server: WeirDbServer, db: WeirDb) -> None:
         host.flows = False
         with pytest.raises(NotInForce, match="the controller has not brought the flows of host 'h1' up to date"):
             vif.create(db, [WEB], deadline_s=0.5)
-        host.flows, host.error = True, "uplink eth1 is gone. Bring it back"
-        with pytest.raises(NotInForce, match=r"host 'h1': uplink eth1 is gone\. Bring it back"):
+        host.flows = True
+        vif.create(db, [replace(WEB, name="first")])
+        before = db.snapshot().cfg
+        host.error = lambda seen: "the sweep failed. See the log" if seen.cfg > before else None
+        with pytest.raises(NotInForce, match=r"host 'h1': the sweep failed\. See the log"):
             vif.create(db, [WEB])
     with pytest.raises(NotInForce, match="the agent of host 'h1' has not reported"):
         policy.apply(db, {"policy.yaml": POLICY + "# more\n"}, "root", deadline_s=0.3)
     server.stop()
     with pytest.raises(NotInForce, match="Weir DB does not answer any more"):
-        await_in_force(db, db.snapshot().cfg + 1, 0.5)
+        await_in_force(db, Change(db.snapshot().cfg + 1, db.snapshot()), 0.5)
+
+
+OFFICE = replace(WEB, name="out1", segment="office", addresses=("192.0.2.7/25",))
+TROUBLE = "the sweep failed: no link wv9. See the log uplink eth9: there is no device eth9. Bring it there"
+
+
+def test_what_was_wrong_before_and_elsewhere_does_not_matter(server: WeirDbServer, db: WeirDb) -> None:
+    with running(Host(server.remote), db) as host:
+        host.uplinks, host.error = {"eth1": 7}, lambda seen: TROUBLE
+        wait_until(lambda: (db.wait(0.1), db.run(), db.snapshot().chassis["h1"].agent_error)[2], "the trouble known")
+        assert policy.apply(db, FILES, "root") == 1
+        vif.create(db, [WEB, OFFICE])
+        host.error = lambda seen: "uplink eth1: it is gone. Bring it back."
+        wait_until(lambda: (db.wait(0.1), db.run(), "eth1" in (db.snapshot().chassis["h1"].agent_error or ""))[2], "it")
+        host.error = lambda seen: f"uplink eth1: it is gone. Look {seen.cfg} times"
+        vif.create(db, [replace(WEB, name="web2")])
+        with pytest.raises(NotInForce, match="host 'h1': uplink eth1: it is gone"):
+            vif.create(db, [replace(OFFICE, name="out2", addresses=("192.0.2.8/25",))])
+        vif.delete(db, ["web1", "out1"])
+        assert set(db.snapshot().interfaces) == {"web2"}
+
+
+def test_a_way_out_that_turns_out_to_be_missing(server: WeirDbServer, db: WeirDb) -> None:
+    policy.submit(db, FILES, "root")
+    db.report_chassis(Chassis("h1", "br-weir"))  # has not said what it has
+    host = Host(server.remote)
+    thread = threading.Timer(0.3, host.run)
+    thread.start()
+    try:
+        with pytest.raises(NotInForce) as fault:
+            vif.create(db, [OFFICE])
+    finally:
+        host.stop()
+        thread.join(30)
+    assert fault.value.lines[0].startswith("VIF 'out1': segment 'office' leaves by uplink 'eth1', which host 'h1' does")
+    assert not db.snapshot().interfaces
+
+
+def test_a_policy_that_puts_vifs_into_error_says_which(server: WeirDbServer, db: WeirDb) -> None:
+    broken = {"web2"}
+
+    def judge(vif: VirtualInterface) -> VifStatus:
+        return VifStatus("error", "its device has no queue.") if vif.name in broken else READY
+
+    with running(Host(server.remote, judge=judge), db):
+        policy.apply(db, FILES, "root")
+        vif.insert(db, [replace(WEB, name=f"web{number}") for number in (1, 2, 3)])
+        states = lambda: [one.state for one in db.snapshot().interfaces.values()]  # noqa: E731
+        wait_until(lambda: (db.wait(0.1), db.run(), states() == ["ready", "error", "ready"])[2], "their states")
+        broken.add("web3")
+        with pytest.raises(NotInForce) as fault:
+            policy.apply(db, {"policy.yaml": POLICY + "# more\n"}, "root")
+        assert fault.value.lines[0] == "VIF 'web3': its device has no queue."
+        assert "The policy stands" in fault.value.lines[-1] and len(fault.value.lines) == 2
+        assert policy.apply(db, {"policy.yaml": POLICY + "# even more\n"}, "root") == 3
+
+
+def test_what_failed_first_is_told_though_undoing_it_fails_too(
+    server: WeirDbServer, db: WeirDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(Host(server.remote, judge=lambda vif: VifStatus("error", "no namespace.")), db):
+        policy.apply(db, FILES, "root")
+        real = db.execute
+
+        def once(command: Command, base: Snapshot, comment: str) -> int:
+            if command.delete:
+                raise Refused("the disk is full.")
+            return real(command, base, comment)
+
+        monkeypatch.setattr(db, "execute", once)
+        with pytest.raises(NotInForce) as fault:
+            vif.create(db, [WEB])
+        assert fault.value.lines == (
+            "VIF 'web1': no namespace.",
+            "undo failed: the disk is full. What is left of it goes with: weir vif delete web1.",
+        )
 
 
 def test_a_policy_that_vifs_stand_against_changes_nothing(server: WeirDbServer, db: WeirDb) -> None:
@@ -180,7 +252,7 @@ def test_a_policy_that_vifs_stand_against_changes_nothing(server: WeirDbServer, 
 def _insert(remote: str, prefix: str, count: int) -> None:
     with WeirDb(remote) as db:
         for number in range(count):
-            vif.insert(db, [replace(WEB, name=f"{prefix}{number}", segment="office", chassis="h1")])
+            vif.insert(db, [replace(WEB, name=f"{prefix}{number}", chassis="h1")])
 
 
 def test_racing_commands_all_succeed_and_share_no_number(server: WeirDbServer, db: WeirDb) -> None:

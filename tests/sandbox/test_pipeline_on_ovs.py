@@ -183,6 +183,14 @@ def to_b(source: str, protocol: int, payload: bytes) -> bytes:
 
 SOME_UDP = frames.udp(1, 2)
 ADVERTISEMENT = frames.icmp6(LINK_LOCAL_A, "ff02::1", 134, bytes(12))
+ALL_ROUTERS = "33:33:00:00:00:02"
+
+
+def router_solicit(source: str, sll: str) -> bytes:
+    body = frames.icmp6(source, "ff02::2", 133, bytes(4) + b"\x01\x01" + frames.mac_bytes(sll))
+    return from_a(ALL_ROUTERS, 0x86DD, frames.ipv6(source, "ff02::2", 58, body))
+
+
 SPOOFED = {
     "MAC": frames.ether("02:00:00:00:00:99", B, 0x800, to_b("10.0.0.1", 17, SOME_UDP)),
     "IPv4": from_a(B, 0x800, to_b("10.0.0.3", 17, SOME_UDP)),
@@ -198,6 +206,7 @@ SPOOFED = {
     "ND source MAC": from_a(ALL_NODES, 0x86DD, frames.solicit("fd00::1", "ff02::1", "fd00::2", MAC["c"])),
     "ND source MAC twice": from_a(ALL_NODES, 0x86DD, frames.solicit("fd00::1", "ff02::1", "fd00::2", MAC["c"], 2)),
     "ND probe": from_a(ALL_NODES, 0x86DD, frames.solicit("::", "ff02::1", "fd00::3", None)),
+    "router solicitation": router_solicit("fd00::1", MAC["c"]),
     "router advertisement": from_a(ALL_NODES, 0x86DD, frames.ipv6(LINK_LOCAL_A, "ff02::1", 58, ADVERTISEMENT)),
     "tag": from_a(B, 0x800, to_b("10.0.0.1", 17, SOME_UDP), vlan=120),
     "tag of VLAN 0": from_a(B, 0x800, to_b("10.0.0.1", 17, SOME_UDP), vlan=0),
@@ -214,6 +223,7 @@ TRUE = {
     "ND solicitation": from_a(ALL_NODES, 0x86DD, frames.solicit("fd00::1", "ff02::1", "fd00::77", A)),
     "ND solicitation, no MAC": from_a(ALL_NODES, 0x86DD, frames.solicit("fd00::1", "ff02::1", "fd00::78", None)),
     "ND probe": from_a(ALL_NODES, 0x86DD, frames.solicit("::", "ff02::1", "fd00::1", None)),
+    "router solicitation": router_solicit(LINK_LOCAL_A, A),
     "DHCP request": from_a(BROADCAST, 0x800, frames.ipv4("0.0.0.0", "255.255.255.255", 17, frames.udp(68, 67))),
     "IPv4 broadcast": from_a(BROADCAST, 0x800, frames.ipv4("10.0.0.1", "10.0.0.255", 17, frames.udp(9, 9))),
 }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
 from pathlib import Path
 
 import pytest
 
 from controller.config import StateDir
-from tests.support.ovs_sandbox import PrivateOvs, wait_until
+from tests.support.ovs_sandbox import wait_until
 from tests.support.system import NOTHING, WEIR, Home, SystemUnderTest
 
 POLICY = """\
@@ -22,25 +22,6 @@ policies:
       - allow: {name: anything}
 """
 PROCESSES = ("ovsdb-server", "ovs-vswitchd", "weir-db", "controller", "agent")
-
-
-@pytest.fixture
-def home() -> Iterator[Home]:
-    with Home("home") as namespace:
-        yield namespace
-
-
-@pytest.fixture
-def system(home: Home) -> Iterator[SystemUnderTest]:
-    with SystemUnderTest(home) as under_test:
-        yield under_test
-
-
-@pytest.fixture
-def policy(tmp_path: Path) -> str:
-    file = tmp_path / "policy.yaml"
-    file.write_text(POLICY)
-    return str(file)
 
 
 def test_up_is_ready_and_down_leaves_nothing(system: SystemUnderTest) -> None:
@@ -65,8 +46,8 @@ def test_down_where_nothing_runs(system: SystemUnderTest) -> None:
     assert system.weir("status", check=False).returncode == 1
 
 
-def test_what_was_wanted_comes_back(system: SystemUnderTest, policy: str) -> None:
-    system.weir("up", "--policy", policy)
+def test_what_was_wanted_comes_back(system: SystemUnderTest, policy: Path) -> None:
+    system.weir("up", "--policy", str(policy))
     system.weir("vif", "create", "a", "--policy", "red")
     shown = system.json("vif", "show", "a")
     system.weir("down")
@@ -76,28 +57,32 @@ def test_what_was_wanted_comes_back(system: SystemUnderTest, policy: str) -> Non
     assert (again["state"], again["mac"], again["addresses"]) == ("ready", shown["mac"], shown["addresses"])
 
 
-def test_other_files_in_the_state_directory_stay(system: SystemUnderTest) -> None:
-    kept = [system.directory.path / "mine", system.directory.run / "mine.sock.txt"]
-    for file in kept:
-        file.parent.mkdir(exist_ok=True)
-        file.write_text("mine")
-    system.weir("up")
+def test_a_host_that_was_renamed_keeps_its_chassis_and_vifs(system: SystemUnderTest, policy: Path) -> None:
+    system.weir("up", "--policy", str(policy))
+    system.weir("vif", "create", "a", "--policy", "red")
+    before = system.json("status")["chassis"]
     system.weir("down")
-    assert [file.read_text() for file in kept] == ["mine", "mine"]
+    renamed = ("unshare", "--uts", "--", "sh", "-c", 'hostname another-host && exec "$0" up', WEIR)
+    system.home.run(*renamed, WEIR_STATE_DIR=str(system.directory.path))
+    status = system.json("status")
+    assert status["problems"] == []
+    assert set(status["chassis"]) == set(before)
+    assert [vif["state"] for vif in system.json("vif", "list")] == ["ready"]
 
 
-def test_two_systems_side_by_side(system: SystemUnderTest, policy: str) -> None:
+def test_two_systems_side_by_side(system: SystemUnderTest, policy: Path) -> None:
     with SystemUnderTest(system.home) as other:
-        system.weir("up", "--policy", policy, "--uplink", "outa")
-        other.weir("up", "--policy", policy, "--uplink", "outb")
+        system.weir("up", "--policy", str(policy), "--uplink", "outa")
+        other.weir("up", "--policy", str(policy), "--uplink", "outb")
         for one in (system, other):
             one.weir("vif", "create", "a", "--policy", "red")
+            one.weir("vif", "create", "b", "--policy", "red")
+        address = system.json("vif", "show", "b")["addresses"][0].partition("/")[0]
+        assert address == other.json("vif", "show", "b")["addresses"][0].partition("/")[0]
         other.weir("down")
         assert other.traces() == NOTHING
         assert system.json("status")["problems"] == []
-        assert system.weir(
-            "vif", "exec", "a", "--", "cat", "/sys/class/net/eth0/operstate", check=False
-        ).returncode in (0, 1)
+        system.weir("vif", "exec", "a", "--", "ping", "-c", "1", "-W", "5", address)
 
 
 def test_up_again_agrees_or_says_what_differs(system: SystemUnderTest) -> None:
@@ -111,8 +96,8 @@ def test_up_again_agrees_or_says_what_differs(system: SystemUnderTest) -> None:
 
 
 @pytest.mark.parametrize("name", PROCESSES)
-def test_a_killed_process_comes_back(system: SystemUnderTest, policy: str, name: str) -> None:
-    system.weir("up", "--policy", policy)
+def test_a_killed_process_comes_back(system: SystemUnderTest, policy: Path, name: str) -> None:
+    system.weir("up", "--policy", str(policy))
     system.weir("vif", "create", "a", "--policy", "red")
     flows = _flows(system)
     before = system.pids()
@@ -136,6 +121,17 @@ def test_a_killed_supervisor_is_started_by_up_and_adopts(system: SystemUnderTest
     assert after["supervisor"] != before["supervisor"]
 
 
+def test_a_dead_controller_has_no_switch_connected(system: SystemUnderTest) -> None:
+    system.weir("up")
+    system.kill(["supervisor", "controller"])
+    wait_until(lambda: "controller" not in system.pids(), "it is gone")
+    status = json.loads(system.weir("status", "--json", check=False).stdout)
+    assert [chassis["connected"] for chassis in status["chassis"].values()] == [False]
+    problems = "\n".join(status["problems"])
+    assert "controller does not run" in problems
+    assert "its switch is not connected to the controller" in problems
+
+
 @pytest.mark.parametrize("stage", ["namespace", "supervisor"])
 def test_an_interrupted_up_is_taken_down_or_finished(system: SystemUnderTest, stage: str) -> None:
     seen = {"namespace": system.namespaces, "supervisor": system.pids}[stage]
@@ -152,8 +148,8 @@ def test_an_interrupted_up_is_taken_down_or_finished(system: SystemUnderTest, st
         assert system.home.links() == {"lo"}
 
 
-def test_a_vif_that_cannot_come_back_does_not_hold_up_the_others(system: SystemUnderTest, policy: str) -> None:
-    system.weir("up", "--policy", policy)
+def test_a_vif_that_cannot_come_back_does_not_hold_up_the_others(system: SystemUnderTest, policy: Path) -> None:
+    system.weir("up", "--policy", str(policy))
     with Home("gone") as gone:
         system.weir("vif", "create", "a", "--policy", "red", "--netns", gone.name)
         system.weir("vif", "create", "b", "--policy", "red")
@@ -192,16 +188,6 @@ def test_a_wrong_policy_starts_nothing(home: Home, tmp_path: Path) -> None:
     assert not state.exists()
 
 
-def test_a_device_goes_in_and_comes_back(system: SystemUnderTest) -> None:
-    system.home.run("ip", "link", "add", "nic0", "type", "veth", "peer", "name", "wire")
-    system.weir("up", "--uplink", "out0=nic0")
-    assert "nic0" not in system.home.links()
-    assert system.json("status")["uplinks"] == {"out0": "out0"}
-    done = system.weir("down")
-    assert "nic0: back where it came from" in done.stderr
-    assert system.home.links() == {"lo", "nic0", "wire"}
-
-
 def test_what_cannot_be_is_refused_and_leaves_nothing(system: SystemUnderTest) -> None:
     system.home.run("ip", "link", "add", "taken", "type", "veth", "peer", "name", "wire")
     for arguments, status, words in (
@@ -227,38 +213,6 @@ def test_a_failure_on_the_way_is_taken_back(system: SystemUnderTest) -> None:
     assert system.traces() == NOTHING
     assert "out0" not in system.home.links()
     assert not system.directory.run.exists()
-
-
-def test_the_machines_own_open_vswitch(policy: str) -> None:
-    with PrivateOvs() as ovs:
-        home = Home("unused")
-        home.name = ovs.namespace
-        ovs.vsctl("add-br", "theirs", "--", "set", "bridge", "theirs", "datapath_type=netdev")
-        before = home.links()
-        with SystemUnderTest(home) as system:
-            home.run("ip", "link", "add", "nic0", "type", "veth", "peer", "name", "wire")
-            system.weir(
-                "up", "--ovs", "system", "--uplink", "out0=nic0", "--policy", policy, OVS_RUNDIR=str(ovs.rundir)
-            )
-            assert set(ovs.vsctl("list-br").split()) == {"theirs", "br-weir"}
-            system.weir("vif", "create", "a", "--policy", "red")
-            assert system.json("status")["problems"] == []
-            with SystemUnderTest(home) as second:
-                refused = second.weir("up", "--ovs", "system", check=False, OVS_RUNDIR=str(ovs.rundir))
-                assert refused.returncode == 1
-                assert f"belongs to the system {system.directory.namespace}" in refused.stderr
-            system.weir("down")
-            assert system.traces() == NOTHING
-        assert ovs.vsctl("list-br").split() == ["theirs"]
-        assert ovs.vsctl("--columns=_uuid", "list", "qos").strip() == ""
-        assert home.links() == before | {"nic0", "wire"}
-        assert "htb" not in home.run("tc", "qdisc", "show", "dev", "nic0").stdout
-
-
-def test_system_mode_without_an_open_vswitch(system: SystemUnderTest, tmp_path: Path) -> None:
-    done = system.weir("up", "--ovs", "system", check=False, OVS_RUNDIR=str(tmp_path))
-    assert done.returncode == 1
-    assert "does not run" in done.stderr
 
 
 def _flows(system: SystemUnderTest) -> list[str]:

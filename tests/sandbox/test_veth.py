@@ -21,7 +21,8 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 SYSTEM = f"wv{os.getpid()}"
 MAC = "02:00:00:00:00:07"
-OWN = namespace.own_identity()
+HERE = Path("/proc/thread-self/ns/net")
+OWN = namespace.identity(HERE)
 
 
 def ip(*arguments: str) -> str:
@@ -38,7 +39,7 @@ def agent_namespace() -> Iterator[Path]:
     finally:
         for name in namespace.names(SYSTEM):
             ip("netns", "delete", name)
-    assert namespace.own_identity() == OWN
+    assert namespace.identity(HERE) == OWN
 
 
 @pytest.fixture
@@ -233,11 +234,11 @@ def test_a_binding_that_leads_nowhere_says_so(binding: dict[str, str]) -> None:
 
 
 def test_the_thread_comes_back_from_a_visit_that_fails(instance: str) -> None:
-    here = namespace.own_identity()
+    here = namespace.identity(HERE)
     with pytest.raises(ZeroDivisionError), namespace.entered(namespace.named(instance)):
-        assert namespace.own_identity() != here
+        assert namespace.identity(HERE) != here
         raise ZeroDivisionError
-    assert namespace.own_identity() == here
+    assert namespace.identity(HERE) == here
     with pytest.raises(HostError), namespace.entered(Path("/etc/passwd")):
         raise AssertionError("entered what is no namespace")
-    assert namespace.own_identity() == here
+    assert namespace.identity(HERE) == here

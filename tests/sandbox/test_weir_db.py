@@ -7,7 +7,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,19 +20,6 @@ from ovsdb.weir_db import KEPT_POLICY_VERSIONS, Command, PolicyText, WeirDb
 from tests.support.ovs_sandbox import WeirDbServer, short_dir, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def server() -> Iterator[WeirDbServer]:
-    with WeirDbServer() as server:
-        yield server
-
-
-@pytest.fixture
-def db(server: WeirDbServer) -> Iterator[WeirDb]:
-    with WeirDb(server.remote) as db:
-        db.connect()
-        yield db
 
 
 def vif(number: int, **changes: object) -> VirtualInterface:

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from controller.api import client
 from controller.config import StateDir, System
@@ -23,7 +23,7 @@ from policies.parser import parse
 from policies.resolve import resolve
 from tests.support.ovs_sandbox import Daemon, PrivateOvs, WeirDbServer, wait_until
 
-BRIDGE, CHASSIS, DATAPATH, PORT = "br0", "h1", "00000000000000aa", 6653
+BRIDGE, CHASSIS, DATAPATH = "br0", "h1", "00000000000000aa"
 _DURATION = re.compile(r"duration=([\d.]+)s, ")
 _STATISTICS = re.compile(r"n_packets=\d+, n_bytes=\d+, |(idle|hard)_age=\d+, |reset_counts ")
 
@@ -38,9 +38,13 @@ class Site:
     db: WeirDb
     controllers: list[Daemon] = field(default_factory=list)
 
+    @property
+    def system(self) -> System:
+        return System(CHASSIS, namespace=self.ovs.namespace, ovs_rundir=str(self.ovs.rundir))
+
     def start(self, interval_s: float = 1.0) -> Daemon:
         """As `weir up` starts it."""
-        system = System(CHASSIS, namespace=self.ovs.namespace, openflow_port=PORT, loop_interval_s=interval_s)
+        system = replace(self.system, loop_interval_s=interval_s)
         program = next(one for one in programs.of_system(system, self.state) if one.name == programs.CONTROLLER)
         environment = {**program.environment, "WEIR_STATE_DIR": str(self.state.path)}
         daemon = Daemon(list(program.argv), self.state.path / "controller.log", env=environment)
@@ -52,10 +56,11 @@ class Site:
         return path.read_text() if path.exists() else ""
 
     def add_bridge(self) -> None:
+        target = programs.openflow_target(self.system, self.state)
         settings = ["fail_mode=secure", "protocols=OpenFlow13", f"other-config:datapath-id={DATAPATH}"]
         self.ovs.vsctl(
             *("add-br", BRIDGE, "--", "set", "bridge", BRIDGE, "datapath_type=dummy", *settings),
-            *("other-config:disable-in-band=true", "--", "set-controller", BRIDGE, f"tcp:127.0.0.1:{PORT}"),
+            *("other-config:disable-in-band=true", "--", "set-controller", BRIDGE, target),
             *("--", "set", "controller", BRIDGE, "max_backoff=1000"),
         )
 

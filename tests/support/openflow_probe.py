@@ -117,11 +117,6 @@ class Probe:
 
         return read_counters(self.sessions[switch])
 
-    def ports(self, switch: str) -> Any:
-        from controller.openflow.stats import read_ports
-
-        return read_ports(self.sessions[switch])
-
     def ask(self, switch: str, frame: Any) -> Any:
         return self.sessions[switch].ask(frame)
 

@@ -12,7 +12,8 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from controller.host import addresses, links, offloads, sysctl
 from controller.host.errors import HostError
-from controller.host.links import GROUP, Link, Mark
+from controller.host.link_codec import Link
+from controller.host.links import GROUP, Mark
 
 _EXISTS = 17
 
@@ -46,8 +47,8 @@ def host_end(number: int) -> str:
     return f"wv{number}"
 
 
-def ensure(spec: VethSpec) -> None:
-    """Makes the pair, or puts right what differs. Raises HostError."""
+def ensure(spec: VethSpec) -> int:
+    """Makes the pair, or puts right what differs. Returns the index of the host's end. Raises HostError."""
     name = host_end(spec.number)
     host = _present_host_end(spec)
     if host is not None and not _configure_instance_end(spec, host):
@@ -68,6 +69,7 @@ def ensure(spec: VethSpec) -> None:
         with links.netlink(None) as socket:
             links.set_mark(socket, host, spec.mark)
             links.set_up(socket, host)
+    return host.index
 
 
 def remove(number: int) -> None:

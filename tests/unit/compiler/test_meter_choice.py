@@ -33,3 +33,10 @@ def test_full_frames_always_fit(shaped: bool, burst_kbit: int | None) -> None:
 def test_no_meter_holds_nothing() -> None:
     with pytest.raises(ValueError, match="at least 1 kbit/s"):
         egress_meter(0, None, True)
+
+
+@pytest.mark.parametrize("shaped", [True, False])
+def test_what_does_not_fit_into_a_band_is_clipped(shaped: bool) -> None:
+    meter = egress_meter(100_000_000, 6_000_000_000, shaped)
+    assert meter.burst_kbit == 0xFFFF_FFFF
+    assert egress_meter(0xFFFF_FFFF, None, shaped).rate_kbps == 0xFFFF_FFFF

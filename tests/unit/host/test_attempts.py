@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from controller.host.attempts import LONGEST_PAUSE_S, Attempts
+from controller.host.attempts import AUDITS_PER_S, LONGEST_PAUSE_S, Attempts
 from controller.host.errors import HostError
 
 AUDIT_S = 5.0
@@ -56,6 +56,39 @@ def test_an_unexpected_fault_stays_with_its_key() -> None:
     error = attempts.attempt("a", "x", Action(ZeroDivisionError("by zero")), 0)
     assert error is not None and "fault of Weir" in error
     assert attempts.attempt("b", "x", Action(), 0) is None
+
+
+def test_what_somebody_saw_to_be_wrong_does_not_wait_for_the_audit() -> None:
+    attempts, action = Attempts[str]("thing", AUDIT_S), Action()
+    attempts.attempt("a", "x", action, 0)
+    attempts.again("a")
+    attempts.attempt("a", "x", action, 0.1)
+    attempts.attempt("a", "x", action, 0.2)
+    assert action.runs == 2
+    action.fault = HostError("no", "Wait")
+    attempts.again("a")
+    attempts.attempt("a", "x", action, 0.3)
+    attempts.again("a")  # what fails keeps its pause
+    attempts.attempt("a", "x", action, 0.4)
+    assert action.runs == 3
+
+
+def test_audits_of_many_take_turns_and_none_is_left_out() -> None:
+    attempts, count = Attempts[str]("thing", AUDIT_S), 1000
+    actions = [Action() for _ in range(count)]
+    for number, action in enumerate(actions):
+        attempts.attempt(str(number), "x", action, 0)
+    period_s = attempts.audit_period_s
+    assert period_s == count / AUDITS_PER_S > AUDIT_S
+    before = count
+    for now_s in range(1, round(3 * period_s) + 1):
+        for number, action in enumerate(actions):
+            attempts.attempt(str(number), "x", action, now_s)
+        done, before = sum(action.runs for action in actions) - before, sum(action.runs for action in actions)
+        assert done <= 5 * AUDITS_PER_S  # passes each second: some fall together
+        if now_s == period_s:
+            assert all(action.runs >= 2 for action in actions)
+    assert before - count <= 3 * period_s * AUDITS_PER_S * 1.5
 
 
 def test_what_is_not_kept_starts_anew() -> None:

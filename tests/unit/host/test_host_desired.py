@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from controller.host.desired import Limits, PolicyInForce
 from controller.host.errors import HostError
 from controller.host.kinds import port as port_kind
 from controller.host.links import Mark
+from controller.host.planning import Planner
 from controller.host.queue_tree import HtbPlan
 from controller.host.settings import AgentConfig
-from controller.host.wishes import HeldVif, wishes_for, with_trees
+from controller.host.wishes import HeldVif, plan, with_trees
 from controller.stream.messages import Rates
 from ovsdb.rows import Chassis, Snapshot, VirtualInterface
 from ovsdb.switch import PortStatus
@@ -32,12 +34,14 @@ links:
 policies:
   acme:
     children:
-      web: {egress: {limit: 20 mbit, burst: 10 ms}, ingress: {limit: 30 mbit}}
+      web: {egress: {limit: 20 mbit, burst: 10 ms}, ingress: {limit: 30 mbit, burst: 20 ms}}
       free: {}
 """
 POLICIES = parse({"p.yaml": POLICY})
 CONFIG = AgentConfig("h1", "br-weir", StateDir(Path("/s")), Path("/r"), "weir-1", {"up0": "eth9"})
-SNAPSHOT = Snapshot(numbers={("node", "acme"): 1, ("node", "acme/web"): 2, ("segment", "office"): 1})
+NODES = {"acme": 1, "acme/web": 2}
+SNAPSHOT = Snapshot(numbers={("node", path): number for path, number in NODES.items()})
+SEND_BUFFER_BYTES = 212_992
 
 
 def vif(name: str = "a", number: int = 7, **changes: Any) -> VirtualInterface:
@@ -49,7 +53,7 @@ def vif(name: str = "a", number: int = 7, **changes: Any) -> VirtualInterface:
 
 
 def test_limits_are_the_policys_lowered_by_the_loop_never_raised() -> None:
-    assert desired.limits(vif(), POLICIES, Rates()) == Limits(20_000, 25_000, 30_000, True)
+    assert desired.limits(vif(), POLICIES, Rates()) == Limits(20_000, 25_000, 30_000, 75_000, True)
     lowered = desired.limits(vif(), POLICIES, Rates({7: 8_000, 8: 1}, {7: 99_000}))
     assert (lowered.egress_kbps, lowered.egress_burst_bytes, lowered.ingress_kbps) == (8_000, 10_000, 30_000)
 
@@ -93,26 +97,51 @@ def test_each_queue_stands_where_it_belongs() -> None:
         held(vif("c", 9, kind="port"), port="tap1", place=None),
         held(vif("d", 10, kind="port", policy="acme/free"), port="int1", place=None, queues_on_port=False),
     ]
-    wishes, faults = wishes_for(vifs, POLICIES, SNAPSHOT, CONFIG, 212_992)
-    assert not faults
+    planned = plan(vifs, POLICIES, NODES, CONFIG, SEND_BUFFER_BYTES)
+    wishes = planned.wishes
+    assert not planned.faults and planned.note is None
     assert {number: wish.device for number, wish in wishes.ingress.items()} == {7: "wv7", 9: "tap1"}
     assert {number: (wish.device, wish.netns, wish.plan is None) for number, wish in wishes.shapers.items()} == {
         7: ("eth0", Path("/n"), False),
         8: ("eth0", Path("/n"), True),
     }
-    plan = wishes.uplinks["up0"].plan
-    assert wishes.uplinks["up0"].device == "eth9" and plan is not None
-    assert {item.mac & 0xFF for item in plan.filters} == {7, 9, 10}
+    tree = wishes.uplinks["up0"].plan
+    assert wishes.uplinks["up0"].device == "eth9" and tree is not None
+    assert {item.mac & 0xFF for item in tree.filters} == {7, 9, 10}
     assert with_trees(wishes) == {"eth9", "wv7", "tap1"}
     assert all(isinstance(wish.plan.qdiscs[0xFFFFFFFF], HtbPlan) for wish in wishes.ingress.values() if wish.plan)
 
 
 def test_an_uplink_without_capacity_is_left_alone_and_one_that_cannot_be_planned_says_so() -> None:
-    wishes, faults = wishes_for([held(vif())], POLICIES, SNAPSHOT, replace(CONFIG, chassis="h2"), 212_992)
-    assert not wishes.uplinks and not faults
-    wishes, faults = wishes_for([held(vif())], POLICIES, Snapshot(), CONFIG, 212_992)
-    assert not wishes.uplinks and "acme" in faults["up0"]
-    assert wishes.shapers
+    planned = plan([held(vif())], POLICIES, NODES, replace(CONFIG, chassis="h2"), SEND_BUFFER_BYTES)
+    assert not planned.wishes.uplinks and not planned.faults
+    planned = plan([held(vif())], POLICIES, {}, CONFIG, SEND_BUFFER_BYTES)
+    assert not planned.wishes.uplinks and "acme" in planned.faults["up0"]
+    assert planned.wishes.shapers
+
+
+def test_more_queues_than_the_send_buffer_takes_are_noted_with_a_value_that_ends_it() -> None:
+    def noted(vifs: int, send_buffer_bytes: int) -> str | None:
+        some = [held(vif(f"v{number}", number), port=f"wv{number}") for number in range(1, vifs + 1)]
+        return plan(some, POLICIES, NODES, CONFIG, send_buffer_bytes).note
+
+    assert noted(11, SEND_BUFFER_BYTES) is None  # two queues each, and one of the uplink
+    note = noted(12, SEND_BUFFER_BYTES)
+    assert note is not None and note.startswith("25 queues")
+    value = re.search(r"net\.core\.wmem_default=([0-9]+)", note)
+    assert value is not None and noted(12, int(value[1])) is None
+
+
+def test_trees_are_planned_anew_only_when_something_has_changed() -> None:
+    planner = Planner(CONFIG)
+    first = planner.plan([held(vif())], POLICIES, SNAPSHOT)
+    assert planner.plan([held(vif())], POLICIES, replace(SNAPSHOT, cfg=2)) is first
+    for other in (
+        planner.plan([held(vif(), limits=Limits(egress_kbps=1))], POLICIES, SNAPSHOT),
+        planner.plan([held(vif())], POLICIES, Snapshot()),
+        planner.plan([held(vif())], parse({"p.yaml": POLICY.replace("100 mbit", "90 mbit")}), SNAPSHOT),
+    ):
+        assert other != first
 
 
 CHASSIS = {"h1": Chassis("h1", "br-weir"), "h2": Chassis("h2", "br2")}

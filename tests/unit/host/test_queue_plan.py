@@ -124,6 +124,18 @@ def test_an_ingress_tree_is_one_class_at_the_limit() -> None:
     assert ingress_plan(None, 30_000) is None
 
 
+def test_what_reaches_a_vif_may_come_in_bursts() -> None:
+    def depths(burst_bytes: int | None) -> tuple[int, int]:
+        plan = ingress_plan(8000, 30_000, burst_bytes)
+        assert plan is not None
+        (body,) = plan.classes.values()
+        return body.burst_us, body.cburst_us
+
+    assert depths(50_000) == (50_000, 50_000)  # no class above lends: both buckets are as deep
+    assert depths(None) == depths(100) == (6000, 6000)
+    assert depths(1 << 40) == (200_000_000, 200_000_000)
+
+
 def shaper(limit_kbps: int, queue_bytes: int = 1_000_000, burst_bytes: int | None = None) -> TbfPlan:
     plan = shaper_plan(limit_kbps, queue_bytes, burst_bytes)
     assert plan is not None

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from controller.intent.errors import Rejected
 from controller.intent.numbering import named, renumber
 from controller.intent.policy import check
+from ovsdb.rows import Chassis
 from policies.errors import PolicyErrors
 from policies.model import Node, PolicySet, Position, Segment, SegmentType
 from policies.parser import parse
@@ -73,6 +76,25 @@ def test_many_names_are_counted() -> None:
 def test_what_was_broken_before_does_not_stop_a_change() -> None:
     over = world(vif("a", 2), vif("b", 3), vif("c", 4))
     check(changed("  free: {}\n", "  free: {unmatched: allow}\n"), over)
+
+
+def test_a_segment_of_vifs_is_not_moved_to_an_uplink_that_their_host_does_not_have() -> None:
+    hosts = {
+        "h1": Chassis("h1", "b", uplink_ports={"eth1": 1}, agent_cfg=5),
+        "h2": Chassis("h2", "b", uplink_ports={"eth2": 1}, agent_cfg=5),
+        "h3": Chassis("h3", "b"),
+    }
+    out = [
+        vif(name, number, policy="free", segment="office", addresses=("192.0.2.7/25",), chassis=host)
+        for number, (name, host) in enumerate({"a": "h1", "b": "h1", "c": "h2", "d": "h3", "e": None}.items(), 1)
+    ]
+    inside = replace(world(*out), chassis=hosts)
+    check(FILES, inside)  # c is cut off already, and stays so
+    with pytest.raises(Rejected) as rejected:
+        check(changed("uplink: eth1}", "uplink: eth2}"), inside)
+    (line,) = rejected.value.lines
+    assert line.startswith("VIFs a, b: segment 'office' leaves by uplink 'eth2', which host 'h1' does not have")
+    check(changed("uplink: eth1}", "uplink: eth2}"), replace(world(), chassis=hosts))
 
 
 sets = st.builds(

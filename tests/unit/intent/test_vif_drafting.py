@@ -10,7 +10,7 @@ from controller.compiler.forward import MOST_IN_SEGMENT
 from controller.intent.errors import Rejected
 from controller.intent.vif_checks import VifRequest
 from controller.intent.vif_drafting import Draft, draft
-from ovsdb.rows import Snapshot, VirtualInterface
+from ovsdb.rows import Chassis, Snapshot, VirtualInterface
 from policies.parser import parse
 from tests.unit.intent.worlds import FILES, vif, world
 
@@ -38,11 +38,11 @@ def test_what_is_not_said_is_chosen() -> None:
         addresses=("10.30.0.2/24", "fd00:30::2/64"),
         chassis="h1",
     )
-    assert drafted(OFFICE).addresses == ()
 
 
 def test_the_only_segment_need_not_be_named() -> None:
-    only = {"p.yaml": "weir: 1\nsegments: {lab: {type: internal}}\npolicies: {a: {unmatched: allow}}\n"}
+    lab = "lab: {type: internal, subnets: [10.1.0.0/24]}"
+    only = {"p.yaml": f"weir: 1\nsegments: {{{lab}}}\npolicies: {{a: {{unmatched: allow}}}}\n"}
     assert drafted(VifRequest("new", "a"), world(files=only)).segment == "lab"
 
 
@@ -80,6 +80,11 @@ def test_what_is_said_is_kept_in_one_form() -> None:
         (replace(LAB, policy="acme"), "has nodes below it and takes no VIFs. Use one of acme/db, acme/web."),
         (replace(LAB, segment="lap"), "there is no segment 'lap'. Did you mean 'lab'?"),
         (replace(LAB, segment=None), "does not say its segment. Use --segment with one of lab, office."),
+        (
+            OFFICE,
+            "segment 'office' has no subnets to give it an address of, and one that it gets from outside, by DHCP",
+        ),
+        (replace(OFFICE, kind="port"), "is not learned yet. Say its address: --ip 192.0.2.5/24."),
         (replace(LAB, kind="tap"), "there is no kind 'tap'. Use veth or port."),
         (replace(LAB, kind="port", binding={"pid": "1"}), "made by somebody else"),
         (replace(LAB, chassis="h9"), "there is no host 'h9'. Use one of h1."),
@@ -134,7 +139,7 @@ def test_faults_of_all_requests_are_told_at_once() -> None:
 
 
 def test_a_veth_needs_a_host() -> None:
-    for chassis, words in (((), "no host agent has reported yet"), (("h1", "h2"), "Name one of h1, h2")):
+    for chassis, words in (((), "no host agent has reported yet"), (("h1", "h2"), "Use --chassis with one of h1, h2")):
         with pytest.raises(Rejected, match=words):
             drafted(LAB, world(chassis=chassis))
 
@@ -196,3 +201,53 @@ def test_a_segment_holds_no_more_vifs_than_a_broadcast_reaches() -> None:
     crowd = [vif(f"n{number}", number, addresses=()) for number in range(1, MOST_IN_SEGMENT + 1)]
     with pytest.raises(Rejected, match=f"segment 'lab' has {MOST_IN_SEGMENT} VIFs on this host"):
         drafts([VifRequest("more", "free", "lab")], world(*crowd))
+
+
+OUT = VifRequest("new", "free", "office", addresses=("192.0.2.7/25",))
+WITH, WITHOUT = Chassis("h1", "b", uplink_ports={"eth1": 1}, agent_cfg=5), Chassis("h2", "b", agent_cfg=5)
+SILENT = Chassis("h3", "b")
+
+
+def hosts(*chassis: Chassis) -> Snapshot:
+    return replace(world(), chassis={one.name: one for one in chassis})
+
+
+@pytest.mark.parametrize(
+    ("request_", "present", "words"),
+    [
+        (OUT, (WITHOUT,), "The host has no uplink at all: use a segment that goes without 'eth1', or start the system"),
+        (OUT, (replace(WITHOUT, uplink_ports={"a": 1, "b": 2}),), "The host has only a, b: use"),
+        (replace(OUT, chassis="h2"), (WITH, WITHOUT), "'eth1', which host 'h2' does not have, so nothing would reach"),
+        (replace(OUT, kind="port"), (WITHOUT,), "start the system with it: weir up --uplink eth1."),
+        (replace(OUT, kind="port", chassis="h2"), (WITH, WITHOUT), "which host 'h2' does not have"),
+        (
+            OUT,
+            (replace(WITHOUT, agent_error="uplink eth1: there is no device eth1. Bring it there."),),
+            "which host 'h2' cannot use: uplink eth1: there is no device eth1. Bring it there.",
+        ),
+    ],
+)
+def test_a_segment_without_a_way_out_of_the_host(
+    request_: VifRequest, present: tuple[Chassis, ...], words: str
+) -> None:
+    with pytest.raises(Rejected) as rejected:
+        drafted(request_, hosts(*present))
+    (line,) = rejected.value.lines
+    assert line.startswith("VIF 'new': segment 'office' leaves by uplink") and words in line and line.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("request_", "present"),
+    [
+        (OUT, (WITH,)),
+        (OUT, (SILENT,)),
+        (replace(OUT, chassis="h1"), (WITH, WITHOUT)),
+        (replace(OUT, kind="port"), (WITH, WITHOUT)),
+        (replace(OUT, kind="port"), (SILENT, WITHOUT)),
+        (replace(OUT, kind="port"), ()),
+        (LAB, (WITHOUT,)),
+        (OUT, (replace(WITH, agent_error="uplink other: there is no device other. Bring it there."),)),
+    ],
+)
+def test_a_way_out_that_is_there_or_may_be(request_: VifRequest, present: tuple[Chassis, ...]) -> None:
+    drafted(request_, hosts(*present))

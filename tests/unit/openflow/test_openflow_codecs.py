@@ -26,7 +26,7 @@ from controller.openflow import action_codec, bundle_codec, flow_codec, meter_co
 from controller.openflow.action_codec import ForeignInstructions
 from controller.openflow.errors import SwitchError, decode_error
 from controller.openflow.meter_codec import ForeignMeter, MeterCounters
-from controller.openflow.port_codec import PortCounters, PortDescription
+from controller.openflow.port_codec import PortCounters
 from controller.openflow.wire import (
     Multipart,
     Type,
@@ -108,7 +108,7 @@ def test_a_reply_cut_short_is_an_error(key: FlowKey, body: FlowBody, data: st.Da
 @given(st.binary(max_size=200))
 def test_noise_is_an_error_and_nothing_else(noise: bytes) -> None:
     decoders = (flow_codec.decode_flows, meter_codec.decode_configuration, meter_codec.decode_statistics,
-                port_codec.decode_statistics, port_codec.decode_descriptions)  # fmt: skip
+                port_codec.decode_statistics)  # fmt: skip
     for decode in decoders:
         with suppress(WireError):
             list(decode(noise))
@@ -206,11 +206,6 @@ def test_port_counters_and_what_a_port_cannot_count() -> None:
     unknown = 2**64 - 1
     reply = struct.pack("!I4x12QII", 3, 1, 2, 3, 4, unknown, 6, *[0] * 6, 9, 9)
     assert dict(port_codec.decode_statistics(reply)) == {3: PortCounters(1, 2, 3, 4, 0, 6)}
-
-
-def test_port_descriptions() -> None:
-    reply = struct.pack("!I4x6s2x16s8I", 3, b"\2\0\0\0\0\1", b"wv1", 0, 1, *[0] * 6)
-    assert dict(port_codec.decode_descriptions(reply)) == {3: PortDescription("wv1", 0x020000000001, up=False)}
 
 
 def test_multipart_framing() -> None:

@@ -112,7 +112,6 @@ MATCHES = [
 ACTIONS: list[tuple[Action, parser.OFPAction]] = [
     (Output(7), parser.OFPActionOutput(7, 0)),
     (Output(0xFFFFFFF8), parser.OFPActionOutput(ofproto.OFPP_IN_PORT, 0)),
-    (Output(0xFFFFFFFD), parser.OFPActionOutput(ofproto.OFPP_CONTROLLER, ofproto.OFPCML_NO_BUFFER)),
     (SetField("reg1", 0x01020304), parser.OFPActionSetField(reg1=0x01020304)),
     (SetField("eth_dst", 0x020000000001), parser.OFPActionSetField(eth_dst="02:00:00:00:00:01")),
     (SetField("vlan_vid", 0x1064), parser.OFPActionSetField(vlan_vid=0x1064)),
@@ -232,7 +231,6 @@ def test_requests() -> None:
         (meter_codec.configuration_request(), parser.OFPMeterConfigStatsRequest(DATAPATH, 0, meter_all)),
         (meter_codec.statistics_request(), parser.OFPMeterStatsRequest(DATAPATH, 0, meter_all)),
         (port_codec.statistics_request(), parser.OFPPortStatsRequest(DATAPATH, 0, port_any)),
-        (port_codec.description_request(), parser.OFPPortDescStatsRequest(DATAPATH, 0)),
     ]
     for ours, expected in pairs:
         assert ours(XID) == theirs(expected)

@@ -13,12 +13,13 @@ from ryu.lib import hub
 from ryu.ofproto import ofproto_parser, ofproto_v1_3, ofproto_v1_3_parser
 
 from controller.dataplane.entries import MeterBody
-from controller.openflow import meter_codec
+from controller.openflow import meter_codec, port_codec
 from controller.openflow.bundle import WHOLE, deliver_bundle
 from controller.openflow.errors import ReplyOverdue, ReplyUnreadable, RequestRefused, SessionLost, SwitchError
 from controller.openflow.listener import Switchboard, set_defaults
+from controller.openflow.port_codec import PortCounters
 from controller.openflow.session import SwitchSession
-from controller.openflow.stats import read_ports
+from controller.openflow.stats import read_entries
 from controller.openflow.wire import MAX_XID, Frame, Multipart, Type, message
 
 Answer = Callable[[int, int, bytes], list[bytes]]  # type, xid and message of a request -> what the switch sends
@@ -133,23 +134,27 @@ def test_a_connection_that_ends_wakes_who_waits() -> None:
 def test_a_refused_question() -> None:
     session, _ = connected(refuses(lambda kind, _: kind == Type.MULTIPART_REQUEST))
     with pytest.raises(RequestRefused, match=r"meter mod failed: bad rate \(OFPMMFC_BAD_RATE 12/6\)"):
-        read_ports(session)
+        port_counters(session)
+
+
+def port_counters(session: SwitchSession) -> dict[int, PortCounters]:
+    return read_entries(session, Multipart.PORT_STATS, port_codec.statistics_request(), port_codec.decode_statistics)
 
 
 def port_reply(xid: int, number: int, more: bool) -> bytes:
-    head = struct.pack("!HH4x", Multipart.PORT_DESC, more)
-    return message(Type.MULTIPART_REPLY, xid, head + struct.pack("!I4x6s2x16s8I", number, b"\0" * 6, b"p", *[0] * 8))
+    head = struct.pack("!HH4x", Multipart.PORT_STATS, more)
+    return message(Type.MULTIPART_REPLY, xid, head + struct.pack("!I4x6Q56x", number, *[0] * 6))
 
 
 def test_a_reply_in_parts_is_one_answer() -> None:
     session, _ = connected(lambda _, xid, __: [port_reply(xid, number, number < 3) for number in (1, 2, 3)])
-    assert sorted(read_ports(session)) == [1, 2, 3]
+    assert sorted(port_counters(session)) == [1, 2, 3]
 
 
 def test_an_unreadable_reply_is_an_error_of_the_session() -> None:
     session, _ = connected(lambda _, xid, __: [port_reply(xid, 1, False)[:-1]])
-    with pytest.raises(ReplyUnreadable, match="switch 000000000000000a: port reply of 63 bytes"):
-        read_ports(session)
+    with pytest.raises(ReplyUnreadable, match="switch 000000000000000a: port reply of 111 bytes"):
+        port_counters(session)
 
 
 def experimenter(code: int) -> Callable[[int, bytes], bool]:

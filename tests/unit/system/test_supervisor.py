@@ -10,12 +10,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from controller.config import StateDir
-from controller.system import ledger, processes
+from controller.system import ledger, processes, readiness
 from controller.system.ledger import Record
 from tests.support.ovs_sandbox import wait_until
 
@@ -95,6 +96,25 @@ def test_a_process_waits_for_what_it_needs(directory: StateDir) -> None:
         listener.bind(str(directory.run / "door"))
         listener.listen()
         assert supervised.record("second").restarts == 0
+
+
+def test_a_server_that_hangs_holds_up_nobody(directory: StateDir) -> None:
+    path = directory.run / "hung"
+    assert not readiness.accepts(path)
+    with ExitStack() as sockets:
+        listener = sockets.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(str(path))
+        listener.listen(1)
+        assert readiness.accepts(path)
+
+        def waits_in_line() -> bool:
+            client = sockets.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)
+            return client.connect_ex(str(path)) == 0
+
+        while waits_in_line():
+            pass
+        assert not readiness.accepts(path)
 
 
 def test_a_new_supervisor_adopts_what_the_old_one_left(directory: StateDir, door: socket.socket) -> None:
