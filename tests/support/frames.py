@@ -38,7 +38,7 @@ def udp(source_port: int, destination_port: int, payload: bytes = b"weir") -> by
 
 
 def transport(source: str, destination: str, protocol: int, ports: tuple[int, int], payload: bytes) -> bytes:
-    """A UDP datagram or the SYN of a TCP connection, of either family, with its checksum. ports: source, destination."""
+    """A UDP datagram or a TCP SYN, of either family, with its checksum. ports: source, destination."""
     if protocol == UDP:
         head, at = struct.pack("!HHHH", *ports, 8 + len(payload), 0), 6
     else:
