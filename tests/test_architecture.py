@@ -50,7 +50,7 @@ PURE = (
     "controller.runtime.figures", "controller.runtime.sampling", "controller.runtime.switch",
     "controller.host.queue_plan",
     "controller.host.queue_tree", "controller.host.qdisc_codec", "controller.host.qdisc_steering",
-    "controller.host.qdisc_frames", "controller.host.desired", "ovsdb.rows",
+    "controller.host.qdisc_frames", "controller.host.link_codec", "controller.host.desired", "ovsdb.rows",
 )  # fmt: skip
 RIM_WITHIN_PURE = {"policies.loader"}
 EFFECTS = {

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from controller.cli.output import say
 from controller.config import StateDir
-from controller.host import binding, namespace
+from controller.host import namespace
+from controller.host.process import start_time
 from controller.system.errors import SystemFault
 from ovsdb.rows import VirtualInterface
 
@@ -26,7 +27,7 @@ def namespace_of(vif: VirtualInterface, directory: StateDir) -> Path:
     if "pid" in vif.binding:
         pid = int(vif.binding["pid"])
         started = vif.binding.get("started")
-        if started is not None and binding.start_time(pid) != int(started):
+        if started is not None and start_time(pid) != int(started):
             raise SystemFault(f"VIF {vif.name}: its process {pid} has ended", "Delete the VIF")
         path = Path(f"/proc/{pid}/ns/net")
     elif "netns" in vif.binding:

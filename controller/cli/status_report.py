@@ -19,7 +19,10 @@ from ovsdb.weir_db import WeirDb
 
 
 def look(directory: StateDir) -> dict[str, Any]:
-    """problems: one line each, [] when all is well. cfg: the number that agent and controller shall have reached."""
+    """problems, warnings: one line each, [] when all is well.
+
+    cfg: the number that agent and controller shall have reached.
+    """
     try:
         system = config.load(directory)
     except ConfigError as fault:
@@ -41,7 +44,7 @@ def look(directory: StateDir) -> dict[str, Any]:
 
 
 def show(report: dict[str, Any]) -> None:
-    fields({name: value for name, value in report.items() if name != "problems"})
+    fields({name: value for name, value in report.items() if name not in ("problems", "warnings")})
 
 
 def _processes(system: config.System, directory: StateDir, problems: list[str]) -> dict[str, Any]:
@@ -78,6 +81,7 @@ def _database(directory: StateDir, has_controller: bool, problems: list[str]) ->
         "policy_version": snapshot.policy_version,
         "chassis": {chassis.name: _chassis(chassis) for chassis in known},
         "vifs": dict(Counter(vif.state for vif in vifs)),
+        "warnings": [f"chassis {chassis.name}: {chassis.agent_note}" for chassis in known if chassis.agent_note],
     }
 
 
@@ -95,7 +99,7 @@ def _loop(directory: StateDir, problems: list[str]) -> dict[str, Any] | None:
 
 
 def _chassis(chassis: Chassis) -> dict[str, Any]:
-    shown = ("bridge", "datapath_id", "connected", "agent_cfg", "flow_cfg", "agent_error", "flow_error")
+    shown = ("bridge", "datapath_id", "connected", "agent_cfg", "flow_cfg", "agent_error", "agent_note", "flow_error")
     return {name: getattr(chassis, name) for name in shown}
 
 

@@ -61,6 +61,8 @@ def status(state_dir: StateDirOption = None, as_json: JsonOption = False) -> Non
 
     report = status_report.look(config.state_dir(state_dir))
     document(report) if as_json else status_report.show(report)
+    for warning in report.get("warnings", []):
+        say(f"warning: {warning}")
     for problem in report["problems"]:
         say(problem)
     if report["problems"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from controller.host.binding import start_time
+from controller.host.process import start_time
 from controller.intent.vif_checks import VifRequest
 from controller.system.errors import SystemFault, WrongRequest
 

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from controller.host.errors import HostError
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
-AUDITS_PER_S = 20  # of one kind of thing; at most a third more, as pauses differ
+AUDITS_PER_S = 20  # of one kind of thing, and up to a half more, as pauses differ
 
 log = logging.getLogger("weir.agent")
 Wanted = TypeVar("Wanted")
@@ -30,17 +30,17 @@ class Attempts(Generic[Wanted]):
     """One kind of thing, by key. A failure stays with its key: it is kept in words and others go on.
 
     audit_s: reality is read again after this time, or up to half of it earlier, though nothing was asked for. With
-    more than audit_s * AUDITS_PER_S keys each has to wait longer (`audit_period_s`): audits in turn, not all at once.
+    more than audit_s * audits_per_s keys each has to wait longer (`audit_period_s`): audits in turn, not all at once.
     """
 
-    def __init__(self, what: str, audit_s: float) -> None:
-        self._what, self._audit_s = what, audit_s
+    def __init__(self, what: str, audit_s: float, audits_per_s: int = AUDITS_PER_S) -> None:
+        self._what, self._audit_s, self._audits_per_s = what, audit_s, audits_per_s
         self._made: dict[str, _Attempt[Wanted]] = {}
 
     @property
     def audit_period_s(self) -> float:
         """Within this time each key that is fine is looked at again."""
-        return max(self._audit_s, len(self._made) / AUDITS_PER_S)
+        return max(self._audit_s, len(self._made) / self._audits_per_s)
 
     def attempt(self, key: str, wanted: Wanted, action: Callable[[], object], now_s: float) -> str | None:
         """Runs the action if its time has come. Returns what is wrong with this key now; None: nothing."""

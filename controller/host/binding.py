@@ -10,6 +10,7 @@ from pathlib import Path
 from controller.host import links, namespace
 from controller.host.errors import HostError
 from controller.host.links import Mark
+from controller.host.process import start_time
 from ovsdb.rows import VirtualInterface
 
 _PROC = Path("/proc")
@@ -112,18 +113,6 @@ class Binder:
                 "Delete the VIF, and create it for a running process",
             )
         self._started[vif.name, pid] = started
-
-
-def start_time(pid: int) -> int | None:
-    """When a process was started, in clock ticks since boot; None when there is no such process, or it is a zombie.
-
-    Source: proc(5), /proc/pid/stat, fields 3 and 22; the name in field 2 may hold spaces and parentheses.
-    """
-    try:
-        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else int(fields[19])
 
 
 def _pid_of(text: str) -> int:

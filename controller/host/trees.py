@@ -19,7 +19,7 @@ from controller.host.shaper_samples import ShaperSamples
 from controller.host.wish import Faults, Wish, Wishes
 from controller.stream.messages import QueueSample, VifSample
 
-AUDIT_S = 5.0
+AUDIT_S, AUDITS_PER_S = 5.0, 40  # a VIF has two trees; one that is gone altogether is seen by the sampling
 Key = TypeVar("Key", str, int)
 log = logging.getLogger("weir.agent")
 
@@ -30,7 +30,7 @@ class Trees:
     def __init__(self, links: LinkTable) -> None:
         self._links = links
         self._own = qdisc.TrafficControl()
-        self._attempts: Attempts[tuple[Wish, int | None]] = Attempts("queues of", AUDIT_S)
+        self._attempts: Attempts[tuple[Wish, int | None]] = Attempts("queues of", AUDIT_S, AUDITS_PER_S)
         self._wishes = Wishes()
         self._shapers = ShaperSamples(_read_shaper)
 

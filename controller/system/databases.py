@@ -23,21 +23,37 @@ _OVS_ROW = '["Open_vSwitch", {"op": "insert", "table": "Open_vSwitch", "row": {}
 
 def prepare(directory: StateDir, embedded: bool) -> None:
     """To be called while no server has the files open. Raises SystemFault."""
-    weir_db, conf_db = directory.db / "weir.db", directory.db / "conf.db"
-    fresh = _prepare(weir_db, SCHEMA_PATH)
-    _tool("transact", str(weir_db), _WEIR_ROW if fresh else _FORGET_STATUS)
-    if embedded and _prepare(conf_db, _ovs_schema()):
-        _tool("transact", str(conf_db), _OVS_ROW)
+    weir_db = directory.db / "weir.db"
+    _prepare(weir_db, SCHEMA_PATH, _WEIR_ROW)
+    _tool("transact", str(weir_db), _FORGET_STATUS)
+    if embedded:
+        _prepare(directory.db / "conf.db", _ovs_schema(), _OVS_ROW)
 
 
-def _prepare(database: Path, schema: Path) -> bool:
-    """Whether it was made new."""
-    if not database.exists():
-        _tool("create", str(database), str(schema))
-        return True
-    if _tool("needs-conversion", str(database), str(schema)).strip() == "yes":
-        _tool("convert", str(database), str(schema))
-    return False
+def _prepare(database: Path, schema: Path, first_row: str) -> None:
+    """A new one appears whole, with its first row: nobody else would add that to one left by an interruption."""
+    if database.exists():
+        if _tool("needs-conversion", str(database), str(schema)).strip() == "yes":
+            _tool("convert", str(database), str(schema))
+        return
+    fresh = database.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    _tool("create", str(fresh), str(schema))
+    _tool("transact", str(fresh), first_row)
+    fresh.replace(database)
+    _lock_file(fresh).unlink(missing_ok=True)
+
+
+def remove(directory: StateDir) -> None:
+    """Forgets what was wanted."""
+    for name in ("weir.db", "conf.db", "weir.new", "conf.new"):
+        for file in (directory.db / name, _lock_file(directory.db / name)):
+            file.unlink(missing_ok=True)
+
+
+def _lock_file(database: Path) -> Path:
+    """What ovsdb-server and ovsdb-tool leave beside a database."""
+    return database.with_name(f".{database.name}.~lock~")
 
 
 def _ovs_schema() -> Path:

@@ -174,9 +174,7 @@ def stop(system: System | None, directory: StateDir) -> list[str]:
 
 def remove_databases(directory: StateDir) -> None:
     """Forgets what was wanted. For a system that never came up."""
-    for name in ("weir.db", "conf.db"):
-        for file in (directory.db / name, directory.db / f".{name}.~lock~"):
-            file.unlink(missing_ok=True)
+    databases.remove(directory)
     directory.chassis_file.unlink(missing_ok=True)
     with suppress(OSError):
         directory.db.rmdir()

@@ -16,6 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.host.process import start_time
+
 STATE_DIR_MARK = "WEIR_STATE_DIR"
 PROCESS_MARK = "WEIR_PROCESS"
 SUPERVISOR = "supervisor"
@@ -37,18 +39,8 @@ def mark(state_dir: Path, name: str) -> dict[str, str]:
     return {STATE_DIR_MARK: str(state_dir), PROCESS_MARK: name}
 
 
-def started_ticks(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None when there is none or only its exit status is left."""
-    try:
-        # The command's name, in parentheses, may hold anything; what follows the last one is state, ppid, ...
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else int(fields[19])
-
-
 def is_running(pid: int, ticks: int) -> bool:
-    return started_ticks(pid) == ticks
+    return start_time(pid) == ticks
 
 
 def started_at(ticks: int) -> float:
@@ -71,7 +63,7 @@ def _look(pid: int, state_dir: str) -> Running | None:
         if environment.get(STATE_DIR_MARK) != state_dir or PROCESS_MARK not in environment:
             return None
         ours = _users(pid) == {str(os.geteuid())}
-        ticks, leader = started_ticks(pid), os.getsid(pid) == pid
+        ticks, leader = start_time(pid), os.getsid(pid) == pid
     except OSError:
         return None
     return None if ticks is None or not ours else Running(environment[PROCESS_MARK], pid, ticks, leader)

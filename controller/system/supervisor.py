@@ -22,6 +22,7 @@ from pathlib import Path
 
 from controller import config
 from controller.config import StateDir
+from controller.host.process import start_time
 from controller.system import backoff, ledger, logs, processes, programs
 from controller.system.ledger import Record
 from controller.system.processes import Running
@@ -51,7 +52,7 @@ class Supervisor:
     def __init__(self, directory: StateDir, wanted: Sequence[Program], grace_s: float = GRACE_S) -> None:
         known = ledger.read(directory)
         pid = os.getpid()
-        self._own_record = Record(processes.SUPERVISOR, pid, processes.started_ticks(pid))
+        self._own_record = Record(processes.SUPERVISOR, pid, start_time(pid))
         self._directory = directory
         self._grace_s = grace_s
         self._children = [
@@ -138,7 +139,7 @@ class Supervisor:
         except OSError as fault:
             self._failed(child, f"cannot be started: {fault}", 0.0)
             return
-        started = processes.started_ticks(child.own.pid) or 0
+        started = start_time(child.own.pid) or 0
         pid = child.own.pid
         self._watch(child, os.pidfd_open(pid), Running(program.name, pid, started, leader=True))
 

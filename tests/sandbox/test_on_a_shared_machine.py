@@ -1,4 +1,4 @@
-"""What `weir up` and `weir down` share with the machine: its devices, its Open vSwitch, its users. All stay as they were."""
+"""What `weir up` and `weir down` share with the machine, its devices, Open vSwitch and users: all stay as they were."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from controller.config import StateDir
+from controller.system import databases, lifecycle
 from tests.support.ovs_sandbox import wait_until
 from tests.support.system import NOTHING, WEIR, Home, SystemUnderTest
 
@@ -146,6 +147,27 @@ def test_an_interrupted_up_is_taken_down_or_finished(system: SystemUnderTest, st
         system.weir("down")
         assert system.traces() == NOTHING
         assert system.home.links() == {"lo"}
+
+
+def test_a_database_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory, tool = StateDir(tmp_path), databases._tool
+
+    def interrupted(*arguments: str) -> str:
+        if arguments[0] == "transact":
+            raise KeyboardInterrupt
+        return tool(*arguments)
+
+    directory.db.mkdir()
+    monkeypatch.setattr(databases, "_tool", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        databases.prepare(directory, embedded=True)
+    monkeypatch.undo()
+    databases.prepare(directory, embedded=True)
+    for name, table in (("weir.db", "Weir"), ("conf.db", "Open_vSwitch")):
+        query = json.dumps([table, {"op": "select", "table": table, "where": [], "columns": []}])
+        assert json.loads(tool("query", str(directory.db / name), query)) == [{"rows": [{}]}]
+    lifecycle.remove_databases(directory)
+    assert not directory.db.exists()
 
 
 def test_a_vif_that_cannot_come_back_does_not_hold_up_the_others(system: SystemUnderTest, policy: Path) -> None:

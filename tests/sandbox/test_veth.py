@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from controller.host import links, namespace, offloads, sysctl
-from controller.host.binding import Binder, start_time
+from controller.host.binding import Binder
 from controller.host.errors import HostError
 from controller.host.kinds import veth
 from controller.host.links import Mark
+from controller.host.process import start_time
 from ovsdb.rows import VirtualInterface
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
