@@ -57,8 +57,13 @@ class Convergence:
         self._note: str | None = None
 
     def converge(self, snapshot: Snapshot, rates: Rates, now_s: float) -> Report:
-        """What does not work is in the report. Raises HostError when the agent's own namespace cannot be read."""
+        """What does not work is in the report.
+
+        Raises HostError, having touched nothing, when the agent's own namespace cannot be read or no policy ever could.
+        """
         self._policy = desired.read_policy(snapshot, self._policy)
+        if not self._policy.is_known:
+            raise HostError((self._policy.fault or "").rstrip("."), "Apply a policy that this version reads")
         faults = [self._policy.fault] if self._policy.fault else []
         faults += self._uplinks.check(now_s)
         vifs = self._vifs(snapshot, rates, now_s)

@@ -19,11 +19,15 @@ TABLE_NAMES = {table.id: table.name for table in PIPELINE}
 
 @dataclass(frozen=True, slots=True)
 class PolicyInForce:
-    """The stored policy as read. fault: why it cannot be read; `policies` is then the last that could."""
+    """The stored policy as read. fault: why it cannot be read; `policies` is then the last that could.
+
+    is_known: false when none could be read since the agent started: that is not the same as a policy set without nodes.
+    """
 
     files: Mapping[str, str] = field(default_factory=dict)
     policies: PolicySet = field(default_factory=PolicySet)
     fault: str | None = None
+    is_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,10 @@ def read_policy(snapshot: Snapshot, before: PolicyInForce) -> PolicyInForce:
     try:
         return PolicyInForce(snapshot.files, parse(snapshot.files))
     except PolicyErrors as errors:
-        fault = f"the policy in force cannot be read: {errors.errors[0]} The one before it is still enforced."
-        return PolicyInForce(snapshot.files, before.policies, fault)
+        is_known = before.is_known and bool(before.files)
+        kept = "The one before it is still enforced." if is_known else "Everything is left as it is."
+        fault = f"the policy in force cannot be read: {errors.errors[0]} {kept}"
+        return PolicyInForce(snapshot.files, before.policies, fault, is_known)
 
 
 def own_veths(snapshot: Snapshot, chassis: str) -> list[VirtualInterface]:

@@ -77,6 +77,14 @@ def test_a_policy_that_cannot_be_read_leaves_the_one_before_in_force() -> None:
     assert desired.read_policy(replace(SNAPSHOT, files={"p": POLICY}), good) is good
     bad = desired.read_policy(replace(SNAPSHOT, files={"p": "weir: 2"}), good)
     assert bad.policies == good.policies and bad.fault is not None and "p:1:7" in bad.fault
+    assert bad.is_known and desired.read_policy(replace(SNAPSHOT, files={"p": "weir: 3"}), bad).is_known
+
+
+def test_a_policy_that_could_never_be_read_is_not_an_empty_one() -> None:
+    bad = desired.read_policy(replace(SNAPSHOT, files={"p": "weir: 2"}), PolicyInForce())
+    assert not bad.is_known and bad.fault is not None and "left as it is" in bad.fault
+    assert not desired.read_policy(replace(SNAPSHOT, files={"p": "weir: 3"}), bad).is_known
+    assert desired.read_policy(replace(SNAPSHOT, files={"p": POLICY}), bad).is_known
 
 
 def test_a_links_capacity_may_be_narrowed_to_hosts() -> None:
