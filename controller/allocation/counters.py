@@ -1,8 +1,8 @@
 """Rates from cumulative counters, whatever happens to the counters, the samples and the clock. Pure.
 
-The rules: a time that did not move says nothing new. A counter that fell has started anew at an unknown moment, and so
-have those of its block; a time that went back, or far forward, says as little. Both give no rate: the counters are
-taken as a new beginning, and the last rate stands until it is stale. A missing sample likewise.
+The rules: a counter that fell has started anew at an unknown moment, and so have those of its block: their rates are
+unknown until the next sample. A time that did not move says nothing new. A time that went back, or far forward, gives
+no rate: the counters are taken as a new beginning, and the last rate stands until it is stale, as without a sample.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ def update(state: CounterState, read: Readings, now_s: float, settings: Settings
         fresh = (window_s >= settings.shortest_window_ticks * settings.interval_s) & (
             window_s <= settings.longest_window_ticks * settings.interval_s
         )
-        fresh &= ~_anew(state.value, read.value)
+        anew = _anew(state.value, read.value)
+        fresh &= ~anew
         waits = (window_s >= 0) & (window_s < settings.shortest_window_ticks * settings.interval_s)
     taken = (~np.isnan(read.time_s) & ~waits)[:, BLOCK_OF_COLUMN]
     fresh_columns = fresh[:, BLOCK_OF_COLUMN]
@@ -80,7 +81,7 @@ def update(state: CounterState, read: Readings, now_s: float, settings: Settings
     return CounterState(
         keys=state.keys,
         value=np.where(taken, read.value, state.value),
-        rate=np.where(stale, np.nan, rate),
+        rate=np.where(stale | anew[:, BLOCK_OF_COLUMN], np.nan, rate),
         standing=np.where(fresh_columns, np.minimum(read.value, state.value), state.standing),
         time_s=np.where(np.isnan(read.time_s) | waits, state.time_s, read.time_s),
         seen_s=seen_s,

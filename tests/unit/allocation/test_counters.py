@@ -41,16 +41,14 @@ def test_two_samples_make_a_rate_by_the_readers_clock():
     assert rate(meter(1, 500), meter(3, 2500)) == 1000
 
 
-def test_a_counter_that_falls_started_anew_nobody_knows_when_and_the_last_rate_stands():
-    assert np.isnan(rate(meter(1, 5000), meter(2, 300)))
-    assert rate(meter(1, 1000), meter(2, 2000), meter(3, 300)) == 1000
+def test_a_counter_that_falls_started_anew_nobody_knows_when():
+    assert np.isnan(rate(meter(1, 1000), meter(2, 2000), meter(3, 300)))
     assert rate(meter(1, 1000), meter(2, 2000), meter(3, 300), meter(4, 1100)) == 800
 
 
 def test_what_is_read_together_starts_anew_together():
     state = feed(meter(1, 0, 0), meter(2, 1000, 500), meter(3, 1200, 10))  # in has grown past its old value since
-    assert state.rate[0, METER_IN] == 1000
-    assert state.rate[0, METER_DROPPED] == 500
+    assert np.isnan(state.rate[0, [METER_IN, METER_DROPPED]]).all()
 
 
 def test_a_missing_sample_keeps_the_rate_and_the_next_covers_the_gap():

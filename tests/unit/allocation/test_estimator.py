@@ -136,3 +136,13 @@ def test_a_leaf_that_counts_a_frame_twice_does_not_hide_what_it_sent():
     assert seen.passed_kbps[0] == pytest.approx(39e3)
     assert seen.dropped_kbps[0] == pytest.approx(31e3)
     assert seen.local_kbps[0] == 0
+
+
+def test_a_meter_that_was_changed_does_not_make_a_waking_vif_look_denied():
+    """Its statistics started anew; the shaper still tells what came through."""
+
+    def make(s):
+        return VifCounters(s, s, MeterCounters(MBIT if s < 3 else 0, 0), shaper=queue(12 if s >= 3 else 0, second=s))
+
+    seen = estimates(make, 4, rate_kbps=12e3)[-1]
+    assert seen.limited[0] and seen.demand_kbps[0] == INF
