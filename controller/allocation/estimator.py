@@ -143,7 +143,8 @@ def _seen_leaving(counters: CounterState, bounds: Bounds, memory: Memory, settin
     cut = _zero(counters.rate[:, METER_DROPPED] * _KBIT_PER_BYTE)
     port = counters.rate[:, PORT_RX] * _KBIT_PER_BYTE
     offered = _known(shaper.sent + shaper.dropped + np.maximum(shaper.growth, 0.0), metered, port)
-    to_leaf = np.maximum(_known(metered - cut, shaper.sent, port), 0.0)
+    # A meter that was changed has no figures for a tick: then what came in, as far as its rate let it through.
+    to_leaf = np.maximum(_known(metered - cut, shaper.sent, np.minimum(port, bounds.rate_kbps)), 0.0)
     # vswitchd offers a frame that the leaf refused once more, so the leaf counts more drops than there are losses.
     passed = np.maximum(to_leaf - _zero(leaf.dropped), _zero(leaf.sent))
     lost = np.minimum(_zero(leaf.dropped), np.maximum(to_leaf - passed, 0.0))

@@ -97,9 +97,11 @@ class Meter:
     tokens: float = 0.0
     in_bytes: float = 0.0
     dropped_bytes: float = 0.0
+    port_bytes: float = 0.0  # what the port received: a meter's change does not touch it
 
     def pass_on(self, arriving: Sequence[float]) -> tuple[list[float], bool]:
         total = sum(arriving)
+        self.port_bytes += total
         if not math.isfinite(self.rate_kbps):
             self.in_bytes += total
             return list(arriving), False
@@ -164,7 +166,7 @@ class FluidVif:
             switch_time_s,
             host_time_s,
             MeterCounters(int(self.meter.in_bytes), int(self.meter.dropped_bytes)),
-            PortCounters(int(self.meter.in_bytes), int(self.ingress.sent_bytes)),
+            PortCounters(int(self.meter.port_bytes), int(self.ingress.sent_bytes)),
             self.shaper.counters() if self.shaper else None,
             self.leaf.counters() if self.leaf else None,
             self.ingress.counters(),
