@@ -8,12 +8,12 @@ PYTEST     := .venv/bin/python -m pytest -q
 # Root leaves no files of its own in an ordinary user's clone.
 AS_ROOT    := $(SUDO) env PYTHONDONTWRITEBYTECODE=1
 ROOT_TESTS := $(AS_ROOT) $(PYTEST) -p no:cacheprovider
-CODE       := policies ovsdb controller tests mininet_tests $(wildcard lab demo)
+CODE       := policies ovsdb controller tests mininet_tests $(wildcard lab demo bench)
 
 export UV_PYTHON_DOWNLOADS := never
 
 .DELETE_ON_ERROR:
-.PHONY: install packages check sandbox mininet test demo clean
+.PHONY: install packages check sandbox mininet test demo bench clean
 
 install: packages .venv/.installed
 
@@ -50,6 +50,10 @@ test: check
 
 demo: install
 	$(AS_ROOT) .venv/bin/python -m demo
+
+# WRITE=1 puts the table into docs/bench.md.
+bench: install
+	$(AS_ROOT) .venv/bin/python -m bench $(if $(WRITE),--write)
 
 clean:
 	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist

@@ -11,3 +11,8 @@ Clock = Callable[[], float]
 def monotonic_s() -> float:
     """Seconds since some fixed moment; never goes back."""
     return time.monotonic()
+
+
+def wall_s() -> float:
+    """Seconds since 1970, as clocks on the wall say; may jump."""
+    return time.time()

@@ -14,20 +14,27 @@ from eventlet.greenthread import GreenThread
 from controller.allocation import samples as counted
 from controller.allocation.settings import Settings
 from controller.api import server as api
-from controller.clock import monotonic_s
+from controller.clock import monotonic_s, wall_s
 from controller.config import ConfigError, StateDir, state_dir
-from controller.dataplane.entries import MeterBody, SwitchState
+from controller.dataplane.entries import NOTHING, MeterBody, SwitchState
+from controller.dataplane.meter_ids import RULE_METERS
 from controller.dataplane.stages import Failure, Stages
 from controller.openflow.errors import SessionError
+from controller.openflow.packets import describe
+from controller.openflow.punts import Punt
+from controller.openflow.replies import answer_to
 from controller.openflow.session import SwitchSession
-from controller.openflow.stats import read_counters
+from controller.openflow.stats import read_counters, read_meters, read_rule_counters
 from controller.openflow.target import SwitchTarget
+from controller.runtime.copies import Copies, Reading
 from controller.runtime.figures import vif_documents
 from controller.runtime.follower import Follower
 from controller.runtime.keeper import Duty
+from controller.runtime.records import RECORDS, Records
 from controller.runtime.roster import Roster
+from controller.runtime.rule_counters import RuleCounters
 from controller.runtime.sampling import SwitchSample
-from controller.runtime.switch import Switch, SwitchGone
+from controller.runtime.switch import Hits, Switch, SwitchGone
 from controller.runtime.ticker import Ticker
 from controller.runtime.vital import Vital
 from controller.stream.messages import Rates
@@ -49,9 +56,13 @@ class ConnectedSwitch:
     def datapath_id(self) -> str:
         return self._session.datapath_id
 
-    def read(self) -> SwitchState:
+    def read(self, wanted: SwitchState = NOTHING) -> SwitchState:
         with _answered():
-            return self._target.read()
+            return self._target.read(wanted)
+
+    def look(self, stages: Stages) -> SwitchState:
+        with _answered():
+            return self._target.look(stages)
 
     def apply(self, stages: Stages) -> Sequence[Failure]:
         with _answered():
@@ -60,6 +71,20 @@ class ConnectedSwitch:
     def modify_meters(self, meters: Mapping[int, MeterBody]) -> Sequence[Failure]:
         with _answered():
             return self._target.modify_meters(meters)
+
+    def rule_hits(self) -> Mapping[tuple[int, int], Hits]:
+        with _answered():
+            counters = read_rule_counters(self._session)
+        return {key: Hits(hits.packets, hits.bytes) for key, hits in counters.items()}
+
+    def rule_cuts(self) -> Mapping[int, int]:
+        with _answered():
+            meters = read_meters(self._session, RULE_METERS)
+        return {number: meter.bytes_dropped for number, meter in meters.items()}
+
+    def packet_out(self, port: int, frame: bytes) -> None:
+        with _answered():
+            self._session.packet_out(port, frame)
 
     def sample(self) -> SwitchSample:
         time_s = monotonic_s()
@@ -87,7 +112,8 @@ class Controller:
     def __init__(self, directory: StateDir, settings: Settings) -> None:
         self._directory = directory
         self._vital = Vital(_give_up)
-        self._follower = Follower(WeirDb(f"unix:{directory.weir_db_socket}"), lambda: self._roster.changed())
+        database = WeirDb(f"unix:{directory.weir_db_socket}")
+        self._follower = Follower(database, lambda: self._roster.changed(), wall_s)
         self._ticker = Ticker(lambda: self._follower.world, self, settings, monotonic_s)
         self._stream = StreamServer(directory.stream_socket, self._ticker.host_sample)
         duty = Duty(
@@ -97,15 +123,28 @@ class Controller:
             clock=monotonic_s,
         )
         self._roster = Roster(duty, self._vital)
+        self._rules = RuleCounters(
+            lambda: self.switches, lambda: self._follower.world, wall_s, self._roster.rule_meters
+        )
+        records = Records(directory.log / RECORDS)
+        self._copies = Copies(lambda: self._follower.world, Reading(describe, answer_to), records.write, wall_s)
         self._threads: list[GreenThread] = []
 
     def start(self) -> None:
-        documents = api.Api({"/v1/vifs": self._vifs, "/v1/status": self._status})
+        documents = api.Api(
+            {
+                "/v1/vifs": self._vifs,
+                "/v1/status": self._status,
+                "/v1/rules": self._rule_counters,
+                "/v1/log": lambda: {"records": list(self._copies.records)},
+            }
+        )
         self._threads = [
             self._vital.spawn("session with the Weir DB", self._follower.run),
             self._vital.spawn("stream to the agents", self._stream.serve),
             self._vital.spawn("API", api.serve, self._directory.api_socket, documents),
             self._vital.spawn("loop", self._ticker.run),
+            self._vital.spawn("counters of rules", self._rules.run),
         ]
 
     def stop(self) -> None:
@@ -119,6 +158,11 @@ class Controller:
     def switch_down(self, datapath_id: str) -> None:
         self._roster.switch_down(datapath_id)
 
+    def punted(self, punt: Punt) -> None:
+        for chassis, switch in self.switches.items():
+            if switch.datapath_id == punt.datapath_id:
+                self._copies.take(punt, chassis, switch)
+
     @property
     def switches(self) -> Mapping[str, Switch]:
         return self._roster.switches
@@ -128,6 +172,10 @@ class Controller:
 
     def egress_rates_changed(self, chassis: str) -> None:
         self._roster.poke(chassis)
+
+    def _rule_counters(self) -> Mapping[str, Any]:
+        self._rules.refresh()
+        return self._rules.document()
 
     def _vifs(self) -> Mapping[str, Any]:
         return vif_documents(self._follower.world.snapshot, self._ticker.decisions)

@@ -120,9 +120,8 @@ def denial(site: Site) -> Iterator[Claim]:
         yield Claim(f"{vif} to tcp/25", wanted, "a connection" if passed else "none", passed == allowed)
     dump = site.system.ofctl("dump-flows").splitlines()
     line = next(line for line in dump if "egress_policy" in line and "tp_dst=25" in line and "n_packets=0" not in line)
-    say(
-        f"the entry that dropped it:\n {line.strip()}\nwhere it comes from: {site.system.weir('explain', line).strip()}"
-    )
+    origin = site.system.weir("explain", line).splitlines()[0]
+    say(f"the entry that dropped it:\n {line.strip()}\nwhere it comes from: {origin}")
 
 
 def loop(site: Site) -> Iterator[Claim]:

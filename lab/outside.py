@@ -6,9 +6,12 @@ import itertools
 import json
 import os
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
-from lab.children import run, uninterrupted, within
+from lab.children import Child, program, run, uninterrupted, wait_until, within
 
 _numbers = itertools.count(1)
 
@@ -41,6 +44,21 @@ class Outside:
 
     def links(self) -> set[str]:
         return {link["ifname"] for link in json.loads(self.run("ip", "-json", "link"))}
+
+    @contextmanager
+    def tagged(self, device: str, vlan: int, *addresses: str) -> Iterator[str]:
+        """An interface out here whose frames have this VLAN tag on the device; its name. It goes with the block."""
+        name, heard = f"vlan{vlan}", list[str]()
+        argv = [sys.executable, "-I", "-S", program("vlan_end.py"), name, device, str(vlan)]
+        self.run("ip", "link", "set", device, "up")
+        with Child(self.name, argv, heard.append) as end:
+            wait_until(lambda: heard or not end.runs, f"{name} is there")
+            if not end.runs:
+                raise end.fault("ended")
+            for address in addresses:
+                self.run("ip", "address", "add", address, "dev", name, *(["nodad"] if ":" in address else []))
+            self.run("ip", "link", "set", name, "up")
+            yield name
 
     def address(self, device: str, *addresses: str) -> None:
         """Gives the uplink's end out here its addresses, with prefix length."""

@@ -17,13 +17,14 @@ class NoFigure(LookupError):
 class Count:
     """All that came until at_s (CLOCK_MONOTONIC, the same in every process of the machine).
 
-    missing: sequence numbers below the highest seen that did not come.
+    missing: sequence numbers below the highest seen that did not come. last_s: when the last one came, None: none did.
     """
 
     at_s: float
     frames: int
     payload_bytes: int
     missing: int
+    last_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -39,6 +40,10 @@ class Series:
     @property
     def missing(self) -> int:
         return self.counts[-1].missing if self.counts else 0
+
+    @property
+    def last_s(self) -> float | None:
+        return self.counts[-1].last_s if self.counts else None
 
     @property
     def end_s(self) -> float:

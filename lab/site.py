@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from lab.children import LabError
+from lab.frames import UDP_PAYLOAD_BYTES
 from lab.outside import Outside
 from lab.ping import answers
 from lab.system import System
@@ -67,9 +68,16 @@ class Site:
     def receiver_at(self, vif: str, ports: Sequence[int]) -> UdpReceiver:
         return UdpReceiver(self.vifs[vif].namespace, ports)
 
-    def sender_at(self, vif: str, port: int, to: str | None = None, source: str | None = None) -> UdpSender:
+    def sender_at(
+        self,
+        vif: str,
+        port: int,
+        to: str | None = None,
+        source: str | None = None,
+        payload_bytes: int = UDP_PAYLOAD_BYTES,
+    ) -> UdpSender:
         """From a VIF to an address, else to the outside."""
-        return UdpSender(self.vifs[vif].namespace, to or self.outside_address, port, source=source)
+        return UdpSender(self.vifs[vif].namespace, to or self.outside_address, port, payload_bytes, source)
 
     def sender_outside(self, vif: str, port: int) -> UdpSender:
         """From the outside to a VIF."""

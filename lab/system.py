@@ -6,16 +6,21 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from controller.api import client
 from controller.config import StateDir
 from controller.system import ledger, processes
-from lab.children import LabError, uninterrupted, wait_until
+from lab.children import LabError, uninterrupted, wait_until, within
 from lab.outside import Outside
+from ovsdb.weir_db import WeirDb
 
 WEIR = str(Path(sys.executable).with_name("weir"))
 
@@ -45,6 +50,22 @@ class System:
     def json(self, *argv: str) -> Any:
         return json.loads(self.weir(*argv, "--json"))
 
+    def exit_status(self, *argv: str) -> int:
+        command = within(self.outside.name, [WEIR, *argv])
+        environment = {**os.environ, "WEIR_STATE_DIR": str(self.directory.path)}
+        return subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False).returncode
+
+    def asked(self, path: str) -> Any:
+        """The controller's document at this path of its API. Raises ApiError when it does not answer."""
+        return client.get(self.directory.api_socket, path)
+
+    @contextmanager
+    def database(self) -> Iterator[WeirDb]:
+        """The Weir DB, connected: what `weir` commands do, without starting a process for each."""
+        with WeirDb(f"unix:{self.directory.weir_db_socket}") as database:
+            database.connect()
+            yield database
+
     def create_vif(self, name: str, policy: str, segment: str) -> str:
         """Returns its IPv4 address, without prefix length."""
         shown = self.json("vif", "create", name, "--policy", policy, "--segment", segment)
@@ -59,6 +80,11 @@ class System:
         options = ["-OOpenFlow13", "--names"]
         rundir = str(self.directory.run)
         return self.outside.run("ovs-ofctl", *options, command, "br-weir", *arguments, OVS_RUNDIR=rundir)
+
+    def appctl(self, command: str, *arguments: str) -> str:
+        """ovs-appctl COMMAND ARGUMENTS, of the switch."""
+        control = self.directory.run / f"ovs-vswitchd.{self.pids()['ovs-vswitchd']}.ctl"
+        return self.outside.run("ovs-appctl", "-t", str(control), command, *arguments)
 
     def pids(self) -> dict[str, int]:
         """By name, of every process that runs now."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from lab.children import Child, LabError, wait_until
 
@@ -41,16 +43,31 @@ class TcpSender:
         """Raises LabError when the connection failed."""
         wait_until(lambda: not self._child.runs, "the TCP flow ends", self._most_s)
         self._child.finish()
-        report = json.loads("".join(self._lines))
-        if "error" in report:
-            raise LabError(f"iperf3: {report['error']}")
-        end = report["end"]
+        end = self._end("")
         return TcpFlow(end["sum_received"]["bits_per_second"] / 1000, end["sum_sent"]["retransmits"])
+
+    def stop(self) -> int:
+        """Ends it now. Returns how many segments it has sent again. Raises LabError when it had ended before."""
+        self._child.process.send_signal(signal.SIGINT)
+        wait_until(lambda: not self._child.runs, "the TCP flow ends when told to")
+        self._child.end()
+        retransmits: int = self._end("interrupt - the client has terminated")["sum_sent"]["retransmits"]
+        return retransmits
+
+    def _end(self, error: str) -> Mapping[str, Any]:
+        """What the report says of the whole, if its error is this one."""
+        report = json.loads("".join(self._lines))
+        if report.get("error", "") != error:
+            raise LabError(f"iperf3: {report.get('error', 'it ended by itself')}")
+        end: Mapping[str, Any] = report["end"]
+        return end
 
 
 @contextmanager
-def tcp_flow(sender: str, receiver: tuple[str, str, int], congestion: str, duration_s: int) -> Iterator[TcpSender]:
-    """From namespace `sender` to (namespace, address, port), for so long after slow start."""
+def tcp_flow(
+    sender: str, receiver: tuple[str, str, int], congestion: str, duration_s: int, options: Sequence[str] = ()
+) -> Iterator[TcpSender]:
+    """From namespace `sender` to (namespace, address, port), for so long after slow start. options: for iperf3."""
     namespace, address, port = receiver
     heard: list[str] = []
     with Child(namespace, ["iperf3", "-s", "-1", "-p", str(port), "--forceflush"], heard.append) as server:
@@ -59,5 +76,5 @@ def tcp_flow(sender: str, receiver: tuple[str, str, int], congestion: str, durat
             raise server.fault("ended")
         said: list[str] = []
         argv = ["iperf3", "-c", address, "-p", str(port), "-C", congestion, "-J", "--connect-timeout", "3000"]
-        with Child(sender, [*argv, "-t", str(duration_s), "-O", str(OMITTED_S)], said.append) as client:
+        with Child(sender, [*argv, "-t", str(duration_s), "-O", str(OMITTED_S), *options], said.append) as client:
             yield TcpSender(client, said, duration_s + OMITTED_S + 15)

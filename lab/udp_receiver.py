@@ -2,9 +2,9 @@
 
     udp_receiver.py PORT...
 
-Every 0.1 s one line of JSON: {"at_s": CLOCK_MONOTONIC, "ports": {PORT: [frames, bytes of payload, missing]}}, all since
-the start; missing: sequence numbers (the first 8 bytes) below the highest seen that did not come. Ends with standard
-input, after one more line.
+Every 0.1 s one line of JSON: {"at_s": CLOCK_MONOTONIC, "ports": {PORT: [frames, bytes of payload, missing, last_s]}},
+all since the start; missing: sequence numbers (the first 8 bytes) below the highest seen that did not come; last_s:
+when the last one was taken, null before the first. Ends with standard input, after one more line.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ class Port:
         self._buffer = bytearray(65536)
         self._highest = -1
         self.frames = self.payload_bytes = 0
+        self._last_s: float | None = None
 
     def drain(self) -> None:
+        before = self.frames
         try:
             while True:
                 size = self._socket.recv_into(self._buffer)
@@ -41,11 +43,12 @@ class Port:
                 self.payload_bytes += size
                 self._highest = max(self._highest, _number.unpack_from(self._buffer)[0])
         except BlockingIOError:
-            return
+            if self.frames > before:
+                self._last_s = time.monotonic()
 
     @property
-    def figures(self) -> list[int]:
-        return [self.frames, self.payload_bytes, self._highest + 1 - self.frames]
+    def figures(self) -> list[float | None]:
+        return [self.frames, self.payload_bytes, self._highest + 1 - self.frames, self._last_s]
 
 
 def main() -> None:

@@ -56,6 +56,37 @@ class VirtualInterface:
     ofport: int | None = None
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class UserBinding:
+    """A user is at a VIF or at an address: exactly one of `vif` (name) and `address` (without prefix) is not "".
+
+    Times: seconds since 1970. expires_at_s: it holds before then and not from then on; None: until it is taken away.
+    """
+
+    user: str
+    vif: str
+    address: str
+    bound_at_s: float
+    expires_at_s: float | None = None
+    bound_by: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Who and where: no two rows have the same."""
+        return self.user, self.vif, self.address
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVersion:
+    """A policy set that was applied once. applied_at_s: seconds since 1970. files: name -> SHA-256 of its text, hex."""
+
+    version: int
+    applied_at_s: float
+    applied_by: str
+    reason: str
+    files: Mapping[str, str]
+
+
 UNCLAIMED = ""
 
 
@@ -89,3 +120,4 @@ class Snapshot:
     next_number: Mapping[str, int] = field(
         default_factory=dict
     )  # by kind (segment, node, rule, vif): where to look next
+    bindings: tuple[UserBinding, ...] = ()  # sorted; also those that have expired and are not cleared away yet

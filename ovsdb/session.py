@@ -7,7 +7,7 @@ patching both let other green threads run, as does taking in a large update.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 CLIENT_BACKOFF_MS = 1000  # the longest pause between two attempts to reach the server
 SLICE_S = 0.002  # taking in an update, let others run this often
+NOTHING, EVERYTHING = (False,), (True,)  # of a table, for `Session.replicate`
 
 
 class DatabaseError(Exception):
@@ -53,16 +54,21 @@ class Session:
     """A context manager; leaving it closes the session.
 
     schema: a database schema as JSON has it; the columns in it are the ones that are replicated.
+    on_request: tables of which nothing is replicated until `replicate` asks for it; all can be written into.
 
     remote: "unix:PATH", "tcp:ADDRESS:PORT" or several, separated by commas.
     """
 
-    def __init__(self, remote: str, schema: Mapping[str, Any], notes_rows: bool = False) -> None:
+    def __init__(
+        self, remote: str, schema: Mapping[str, Any], notes_rows: bool = False, on_request: Collection[str] = ()
+    ) -> None:
         self.remote = remote
         self.database = str(schema["name"])
         helper = idl.SchemaHelper(schema_json=dict(schema))
         helper.register_all()
         self._idl = _Replica(remote, helper, notes_rows)
+        for table in on_request:
+            self._idl.cond_change(table, list(NOTHING))
         self._idl._session.reconnect.set_backoff(CLIENT_BACKOFF_MS, CLIENT_BACKOFF_MS)
         self._seen_seqno = 0
 
@@ -119,6 +125,29 @@ class Session:
         self._idl.wait(poller)
         if self._seen_seqno != self.generation:
             poller.immediate_wake()
+
+    def replicate(self, wanted: Mapping[str, Sequence[Any]], deadline_s: float = 10.0) -> None:
+        """Returns when the replica holds, of these tables, just the rows that meet any of the clauses.
+
+        A clause is [column, "==", value] and so on, as RFC 7047, 5.1 has it; or all is EVERYTHING or NOTHING.
+        Raises Disconnected.
+        """
+        end_s = time.monotonic() + deadline_s
+        for table, clauses in wanted.items():
+            self._idl.cond_change(table, list(clauses))
+        while not (self.connected and all(map(self._is_replicated, wanted))):
+            remaining_s = end_s - time.monotonic()
+            if remaining_s <= 0:
+                raise Disconnected(
+                    f"{self.remote}: the database {self.database} does not send {', '.join(wanted)} within "
+                    f"{deadline_s:g} s. See whether the system is up (weir status)."
+                )
+            pump(self, remaining_s)
+
+    def _is_replicated(self, table: str) -> bool:
+        """Not by the number that the library's `cond_change` returns: it may be one that never comes."""
+        state = self._idl.tables[table].condition_state
+        return bool(state.acked == state.latest)
 
     def rows(self, table: str) -> dict[Any, Any]:
         """uuid -> row of the replica. Rows are live: read them at once, between two calls of `run`."""

@@ -12,32 +12,36 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ovsdb.rows import UNCLAIMED, Chassis, Snapshot, VifStatus, VirtualInterface
+from ovsdb import policy_history
+from ovsdb.decoding import DECODERS, System, one_or_none
+from ovsdb.rows import UNCLAIMED, Chassis, PolicyVersion, Snapshot, UserBinding, VifStatus, VirtualInterface
 from ovsdb.session import Session, pump
 from ovsdb.transaction import SETTLE_S, Conflict, Refused, Transaction
 
 SCHEMA_PATH = Path(__file__).resolve().with_name("weir.ovsschema")
-KEPT_POLICY_VERSIONS = 2  # every client replicates them all
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyText:
-    """A policy set as written. applied_at_s: seconds since 1970."""
+    """A policy set as written. applied_at_s: seconds since 1970. reason: in the words of whoever applies it."""
 
     files: Mapping[str, str]
     applied_by: str
     applied_at_s: float
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
     """What is to become desired state, all of it or nothing. Of `create`, `cfg` and status are set by the writing.
 
+    delete: VIFs, with what is bound to them. bind: in the place of a binding of the same key, if there is one; unbind:
+    by key, unless it is bound anew.
     numbers, next_number, other_config: the whole of what they shall be; None: as they are.
     """
 
@@ -47,6 +51,8 @@ class Command:
     numbers: Mapping[tuple[str, str], int] | None = None
     next_number: Mapping[str, int] | None = None
     other_config: Mapping[str, str] | None = None
+    bind: tuple[UserBinding, ...] = ()
+    unbind: tuple[UserBinding, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -57,8 +63,9 @@ class WeirDb(Session):
     """A session with the Weir DB at `remote`."""
 
     def __init__(self, remote: str) -> None:
-        super().__init__(remote, json.loads(SCHEMA_PATH.read_text()), notes_rows=True)
-        self._decoded: dict[str, dict[Any, tuple[Any, Any]]] = {table: {} for table in _DECODERS}
+        schema = json.loads(SCHEMA_PATH.read_text())
+        super().__init__(remote, schema, notes_rows=True, on_request=policy_history.TABLES)
+        self._decoded: dict[str, dict[Any, tuple[Any, Any]]] = {table: {} for table in DECODERS}
         self._snapshot = Snapshot()
         self._snapshot_of = -1
 
@@ -86,6 +93,8 @@ class WeirDb(Session):
             raise
 
     def _execute(self, command: Command, base: Snapshot, comment: str) -> int:
+        if command.policy is not None:
+            policy_history.make_ready(self, command.policy.files)
         with Transaction(self, comment) as change:
             system = self._system(change, base)
             cfg = base.cfg + 1
@@ -98,6 +107,7 @@ class WeirDb(Session):
             if command.numbers is not None:
                 self._write_numbers(change, command.numbers)
             self._write_interfaces(change, command, cfg)
+            self._write_bindings(change, command)
         return cfg
 
     def _becomes_second(self) -> bool:
@@ -146,7 +156,13 @@ class WeirDb(Session):
         return row
 
     def _write_policy(self, change: Transaction, system: Any, policy: PolicyText) -> None:
+        """Table Policy holds the version in force alone: every client replicates it."""
         version = system.policy_version + 1 if system._data is not None else 1
+        digests = policy_history.digests(policy.files)
+        added = PolicyVersion(version, policy.applied_at_s, policy.applied_by, policy.reason, digests)
+        policy_history.record(self, change, added, policy.files)
+        for row in list(self.rows("Policy").values()):
+            change.delete(row)
         change.insert(
             "Policy",
             version=version,
@@ -155,9 +171,6 @@ class WeirDb(Session):
             applied_by=policy.applied_by,
         )
         change.put(system, policy_version=version)
-        for row in list(self.rows("Policy").values()):
-            if row.version <= version - KEPT_POLICY_VERSIONS:
-                change.delete(row)
 
     def _write_numbers(self, change: Transaction, numbers: Mapping[tuple[str, str], int]) -> None:
         missing = dict(numbers)
@@ -179,10 +192,23 @@ class WeirDb(Session):
             desired = {column: getattr(vif, column) for column in _DESIRED}
             change.insert("Virtual_Interface", **{**desired, "cfg": cfg, "state": "pending"})
 
+    def _write_bindings(self, change: Transaction, command: Command) -> None:
+        present = {(row.user, row.vif, row.address): row for row in self.rows("User_Binding").values()}
+        gone = {binding.key for binding in command.unbind} - {binding.key for binding in command.bind}
+        vifs = set(command.delete)
+        for key, row in present.items():
+            if key in gone or row.vif in vifs:
+                change.delete(row)
+        for binding in command.bind:
+            row = present.get(binding.key)
+            if row is None:
+                row = change.insert("User_Binding", user=binding.user, vif=binding.vif, address=binding.address)
+            change.put(row, bound_at=binding.bound_at_s, expires_at=binding.expires_at_s, bound_by=binding.bound_by)
+
     def _decode(self) -> Snapshot:
         touched = self.take_touched()
-        tables = {table: self._decode_table(table, touched) for table in _DECODERS}
-        system: _System = next(iter(tables["Weir"]), _System())
+        tables = {table: self._decode_table(table, touched) for table in DECODERS}
+        system: System = next(iter(tables["Weir"]), System())
         files = {version: files for version, files in tables["Policy"]}
         return Snapshot(
             cfg=system.cfg,
@@ -193,25 +219,18 @@ class WeirDb(Session):
             chassis={row.name: row for row in sorted(tables["Chassis"], key=lambda row: row.name)},
             interfaces={row.name: row for row in sorted(tables["Virtual_Interface"], key=lambda row: row.name)},
             next_number=system.next_number,
+            bindings=tuple(sorted(tables["User_Binding"])),
         )
 
     def _decode_table(self, table: str, touched: set[Any]) -> list[Any]:
         """The values of a table's rows. Only rows that changed are decoded: 1,000 VIFs change one by one."""
-        decode, before = _DECODERS[table], self._decoded[table]
+        decode, before = DECODERS[table], self._decoded[table]
         after = {}
         for uuid, row in self.rows(table).items():
             known = before.get(uuid)
             after[uuid] = known if known and known[0] is row and uuid not in touched else (row, decode(row))
         self._decoded[table] = after
         return [value for _, value in after.values()]
-
-
-@dataclass(frozen=True, slots=True)
-class _System:
-    cfg: int = 0
-    policy_version: int = 0
-    other_config: Mapping[str, str] = field(default_factory=dict)
-    next_number: Mapping[str, int] = field(default_factory=dict)
 
 
 _DESIRED = (
@@ -222,7 +241,7 @@ _DESIRED = (
 
 def _write_status(change: Transaction, row: Any, status: VifStatus, reporter: str) -> None:
     """Nothing when another chassis has claimed the VIF since the reporter looked: what that one says holds."""
-    if _optional(row.chassis) not in (None, reporter):
+    if one_or_none(row.chassis) not in (None, reporter):
         return
     if not row.chassis:
         change.verify(row, "chassis")
@@ -231,37 +250,3 @@ def _write_status(change: Transaction, row: Any, status: VifStatus, reporter: st
     elif status.chassis is not None and not row.chassis:
         change.put(row, chassis=status.chassis)
     change.put(row, state=status.state, error=status.error, port_name=status.port_name, ofport=status.ofport)
-
-
-def _optional(values: list[Any]) -> Any:
-    """A column of at most one value."""
-    return values[0] if values else None
-
-
-def _vif(row: Any) -> VirtualInterface:
-    same = ("name", "number", "policy", "segment", "kind", "mac", "binding", "ifname", "labels", "cfg", "state")
-    optional = ("chassis", "instance", "error", "port_name", "ofport")
-    return VirtualInterface(
-        addresses=tuple(sorted(row.addresses)),
-        **{column: getattr(row, column) for column in same},
-        **{column: _optional(getattr(row, column)) for column in optional},
-    )
-
-
-def _chassis(row: Any) -> Chassis:
-    same = ("name", "bridge", "datapath_id", "hostname", "uplink_ports", "agent_cfg", "flow_cfg", "connected")
-    return Chassis(
-        agent_error=_optional(row.agent_error),
-        agent_note=_optional(row.agent_note),
-        flow_error=_optional(row.flow_error),
-        **{column: getattr(row, column) for column in same},
-    )
-
-
-_DECODERS: Mapping[str, Callable[[Any], Any]] = {
-    "Weir": lambda row: _System(row.cfg, row.policy_version, row.other_config, row.next_number),
-    "Policy": lambda row: (row.version, row.files),
-    "Identifier": lambda row: ((row.kind, row.key), row.number),
-    "Chassis": _chassis,
-    "Virtual_Interface": _vif,
-}

@@ -47,6 +47,23 @@ class Branch:
     leaves: tuple[Leaf, ...]  # by VIF number
 
 
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A promise that cannot be kept. `problem` and `remedy` are sentences without full stop.
+
+    policy: path of the node that it is about, or of the VIF's leaf; uplink: that it is about. One of them is set.
+    """
+
+    subject: str  # "policy 'acme'", "uplink 'eth1' of host 'h1'", "VIF 'web1'"
+    problem: str
+    remedy: str
+    policy: str | None = None
+    uplink: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.problem}. {self.remedy}."
+
+
 def bandwidth_tree(policies: PolicySet, direction: Direction, members: Collection[Member]) -> Branch:
     """Each VIF stands below the parent of its policy leaf; nodes without VIFs below them are left out.
 
@@ -83,35 +100,47 @@ def _reserved_kbps(branches: Collection[Branch], leaves: Collection[Leaf]) -> in
 
 def admission(policies: PolicySet, members: Collection[Member]) -> list[str]:
     """A line for each promise that these VIFs together would break: where, by how much, what to do about it."""
+    return [str(breach) for breach in breaches(policies, members)]
+
+
+def breaches(policies: PolicySet, members: Collection[Member]) -> list[Breach]:
+    """The promises that these VIFs together would break."""
     placed = [member for member in members if member.policy in policies.nodes and policies.nodes[member.policy].is_leaf]
-    lines: list[str] = [
-        f"VIF '{member.name}': policy '{member.policy}' is no leaf of the policy set. Attach it to a leaf."
+    found = [
+        Breach(
+            f"VIF '{member.name}'",
+            f"policy '{member.policy}' is no leaf of the policy set",
+            "Attach it to a leaf",
+            policy=member.policy,
+        )
         for member in sorted(set(members) - set(placed), key=lambda member: member.number)
     ]
     for direction in Direction:
-        lines += _overcommitted_nodes(policies, direction, bandwidth_tree(policies, direction, placed))
-        lines += _overcommitted_links(policies, direction, placed)
-    lines += _without_capacity(policies, placed)
-    return lines
+        found += _overcommitted_nodes(policies, direction, bandwidth_tree(policies, direction, placed))
+        found += _overcommitted_links(policies, direction, placed)
+    found += _without_capacity(policies, placed)
+    return found
 
 
-def _overcommitted_nodes(policies: PolicySet, direction: Direction, branch: Branch) -> Iterator[str]:
+def _overcommitted_nodes(policies: PolicySet, direction: Direction, branch: Branch) -> Iterator[Breach]:
     below = _reserved_kbps(branch.branches, branch.leaves)
     if branch.path:
         own = policies.nodes[branch.path].bandwidth(direction)
         bound = own.guarantee_kbps or own.limit_kbps
         if bound is not None and below > bound:
             kind = "guarantee" if own.guarantee_kbps else "limit"
-            yield (
-                f"policy '{branch.path}': the {direction.value} guarantees below it come to {rate_text(below)}, "
-                f"{rate_text(below - bound)} more than its own {kind} of {rate_text(bound)}. "
-                f"Raise its {kind}, or lower or remove some below it."
+            yield Breach(
+                f"policy '{branch.path}'",
+                f"the {direction.value} guarantees below it come to {rate_text(below)}, "
+                f"{rate_text(below - bound)} more than its own {kind} of {rate_text(bound)}",
+                f"Raise its {kind}, or lower or remove some below it",
+                policy=branch.path,
             )
     for child in branch.branches:
         yield from _overcommitted_nodes(policies, direction, child)
 
 
-def _overcommitted_links(policies: PolicySet, direction: Direction, members: Sequence[Member]) -> Iterator[str]:
+def _overcommitted_links(policies: PolicySet, direction: Direction, members: Sequence[Member]) -> Iterator[Breach]:
     for (chassis, uplink), users in _by_link(members):
         capacity_kbps = _capacity_kbps(policies, uplink, chassis)
         if capacity_kbps is None:
@@ -119,14 +148,17 @@ def _overcommitted_links(policies: PolicySet, direction: Direction, members: Seq
         reserved = bandwidth_tree(policies, direction, users).guarantee_kbps
         reservable = capacity_kbps * RESERVABLE_PERCENT // 100
         if reserved > reservable:
-            yield (
-                f"uplink '{uplink}'{_on(chassis)}: the {direction.value} guarantees of its VIFs come to "
+            yield Breach(
+                f"uplink '{uplink}'{_on(chassis)}",
+                f"the {direction.value} guarantees of its VIFs come to "
                 f"{rate_text(reserved)}, {rate_text(reserved - reservable)} more than {RESERVABLE_PERCENT} % of its "
-                f"capacity of {rate_text(capacity_kbps)}. Lower or remove some, or raise links.{uplink}.capacity."
+                f"capacity of {rate_text(capacity_kbps)}",
+                f"Lower or remove some, or raise links.{uplink}.capacity",
+                uplink=uplink,
             )
 
 
-def _without_capacity(policies: PolicySet, members: Sequence[Member]) -> Iterator[str]:
+def _without_capacity(policies: PolicySet, members: Sequence[Member]) -> Iterator[Breach]:
     """An egress guarantee is kept by dividing the uplink, so the uplink's capacity must be known."""
     for (chassis, uplink), users in _by_link(members):
         if _capacity_kbps(policies, uplink, chassis) is not None:
@@ -134,10 +166,12 @@ def _without_capacity(policies: PolicySet, members: Sequence[Member]) -> Iterato
         for member in users:
             holder = _guaranteed_by(policies, member.policy)
             if holder is not None:
-                yield (
-                    f"VIF '{member.name}': the egress guarantee of policy '{holder}' cannot be kept on uplink "
-                    f"'{uplink}'{_on(chassis)}, whose capacity is not known. "
-                    f"Add it to the policy, as in 'links: {{{uplink}: {{capacity: 1 gbit}}}}'."
+                yield Breach(
+                    f"VIF '{member.name}'",
+                    f"the egress guarantee of policy '{holder}' cannot be kept on uplink "
+                    f"'{uplink}'{_on(chassis)}, whose capacity is not known",
+                    f"Add it to the policy, as in 'links: {{{uplink}: {{capacity: 1 gbit}}}}'",
+                    policy=holder,
                 )
 
 

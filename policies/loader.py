@@ -9,17 +9,23 @@ from pathlib import Path
 from policies.errors import PolicyError, PolicyErrors
 from policies.model import Position
 from policies.source import MAX_BYTES
+from policies.wording import one_line
 
 
 def load(paths: Iterable[str | Path]) -> dict[str, str]:
     """The text of each file by its path as given, ready for `parse`.
 
-    Raises PolicyErrors for every file that cannot be read, is too large, is not UTF-8 or is named twice.
+    Raises PolicyErrors for every file that cannot be read, is too large, is not UTF-8, is named twice or has a name
+    that is not printable.
     """
     texts: dict[str, str] = {}
     errors: list[PolicyError] = []
     first: dict[str, str] = {}
     for path in map(str, paths):
+        if not path.isprintable():  # it stands in error lines and listings
+            remedy = "Rename the file, or its directory, in letters that can be printed"
+            errors.append(_error(one_line(path), "the name of the file is not printable", remedy))
+            continue
         same = first.setdefault(os.path.realpath(path), path)
         if path in texts or same != path:
             also = "" if same == path else f", also as '{same}'"

@@ -8,11 +8,16 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 from policies.wording import one_line
 
 IPNetwork = IPv4Network | IPv6Network
+IPAddress = IPv4Address | IPv6Address
+IPInterface = IPv4Interface | IPv6Interface
+
+MOST_LEVELS = 8  # of the tree of policies: a packet carries the numbers of so many nodes
+NORMAL = "normal"  # the class of what no rule names
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,11 +42,19 @@ class Direction(str, enum.Enum):
 class Action(str, enum.Enum):
     ALLOW = "allow"
     DENY = "deny"
+    REJECT = "reject"
 
 
 class SegmentType(str, enum.Enum):
     BRIDGED = "bridged"
     INTERNAL = "internal"
+    ROUTED = "routed"
+
+
+class LeafQueue(str, enum.Enum):
+    FIFO = "fifo"
+    RED = "red"
+    FQ_CODEL = "fq_codel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +65,11 @@ class Segment:
     type: SegmentType
     at: Position
     subnets: tuple[IPNetwork, ...] = ()
-    uplink: str | None = None  # of a bridged segment
+    uplink: str | None = None  # of a bridged segment; of a routed one: the router's way out
     vlan: int | None = None  # 1..4094; None: untagged on the uplink
+    gateways: tuple[IPAddress, ...] = ()  # of a routed segment, one of each subnet, in the order of the subnets
+    addresses: tuple[IPInterface, ...] = ()  # of the router on the uplink
+    via: tuple[IPAddress, ...] = ()  # the next routers outside, at most one of each family
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +91,43 @@ class Bandwidth:
     weight: float = 1.0
     burst_s: float | None = None  # time at the limit; at most one of burst_s and burst_bytes is set
     burst_bytes: int | None = None  # both None: chosen by the enforcement
+    packets_pps: int | None = None  # None: no limit in packets
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What a value may be; fixed where both are the same."""
+
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """Above (or below) this part of the guarantee in force, for this long."""
+
+    part: float  # 0..1
+    for_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Autoscale:
+    guarantee_kbps: Span
+    up: Threshold
+    down: Threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Objectives:
+    latency_s: float | None = None
+    jitter_s: float | None = None
+    loss: float | None = None  # 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class Congestion:
+    queue: LeafQueue = LeafQueue.FIFO
+    ecn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +142,55 @@ class ServiceMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class Service:
+    """A name for what applications look like on the network."""
+
+    name: str
+    matches: tuple[ServiceMatch, ...]
+    at: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    name: str
+    users: frozenset[str]
+    at: Position
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficClass:
+    """share: 0..1, the part of the VIF's rate that the class is guaranteed, and its weight in what others leave."""
+
+    name: str
+    share: float
+    at: Position
+    dscp: int | None = None  # 0..63; None: see policies.classes.code_points
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One end of a rule. What is not None (labels: not empty) must all hold; at least one does. See policies.selector.
+
+    On the own side (`from` of an egress rule, `to` of an ingress rule) it narrows the VIF and its address; on the other
+    side it names addresses.
+    """
+
+    networks: tuple[IPNetwork, ...] | None = None  # any of them; `cidr`, or an address or prefix written plainly
+    user: str | None = None
+    group: str | None = None
+    app: str | None = None
+    policy: str | None = None  # path of a node: all VIFs below it
+    vif: str | None = None
+    segment: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()  # key and value, sorted
+
+    @property
+    def is_address(self) -> bool:
+        """Whether it names addresses alone, whoever has them."""
+        return self == Endpoint(self.networks)
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule as written. `identity` (node path and name, or a hash of the content) is stable across applies."""
 
@@ -97,9 +199,16 @@ class Rule:
     directions: frozenset[Direction]
     at: Position
     name: str | None = None
-    sources: tuple[IPNetwork, ...] | None = None  # `from`; None: any, both families
-    destinations: tuple[IPNetwork, ...] | None = None  # `to`; None: any, both families
+    sources: tuple[Endpoint, ...] | None = None  # `from`, any of them; None: any, both families
+    destinations: tuple[Endpoint, ...] | None = None  # `to`, any of them; None: any, both families
     services: tuple[ServiceMatch, ...] = (ServiceMatch(),)
+    service_names: frozenset[str] = frozenset()  # those of `services` in which it was written
+    traffic_class: str | None = None
+    dscp: int | None = None  # 0..63
+    limit_kbps: int | None = None  # of what it passes for one VIF, in each of its directions apart
+    packets_pps: int | None = None  # likewise
+    log: bool = False
+    audit: bool = False  # `stage: audit`: counts what it would have done, and changes nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +221,14 @@ class Node:
     children: tuple[str, ...] = ()  # paths
     egress: Bandwidth = field(default_factory=Bandwidth)
     ingress: Bandwidth = field(default_factory=Bandwidth)
-    unmatched: Action = Action.DENY  # inheritance resolved
+    unmatched: Action = Action.DENY  # inheritance resolved, as of all below up to `best_effort`
+    buffer_bytes: Span | None = None
+    queues: Span | None = None
+    cpu: Span | None = None  # parts of one datapath core
+    slo: Objectives | None = None
+    congestion: Congestion | None = None
+    best_effort: bool = False
+    autoscale: Autoscale | None = None  # of this node alone
     mandatory: tuple[Rule, ...] = ()
     rules: tuple[Rule, ...] = ()
     default: tuple[Rule, ...] = ()
@@ -124,14 +240,23 @@ class Node:
     def is_leaf(self) -> bool:
         return not self.children
 
+    @property
+    def level(self) -> int:
+        """1 for a node of the top, at most MOST_LEVELS."""
+        return self.path.count("/") + 1
+
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
     """Everything that a set of files says, checked.
 
-    Keys: segment name, uplink name, node path (parents before children).
+    Keys: segment name, uplink name, node path (parents before children), names of services, groups, classes (best
+    first; NORMAL is always among them).
     """
 
     segments: Mapping[str, Segment] = field(default_factory=dict)
     links: Mapping[str, Link] = field(default_factory=dict)
     nodes: Mapping[str, Node] = field(default_factory=dict)
+    services: Mapping[str, Service] = field(default_factory=dict)
+    groups: Mapping[str, Group] = field(default_factory=dict)
+    classes: Mapping[str, TrafficClass] = field(default_factory=dict)

@@ -5,20 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from policies.checks import refuse_impossible_guarantees
+from policies.class_documents import read_classes, refuse_exhausted_code_points
 from policies.errors import Place, Problems, TooManyErrors
 from policies.grammar import DOCUMENT, VERSION
+from policies.groups import read_groups
 from policies.model import PolicySet
+from policies.names import Names
 from policies.nodes import read_nodes
 from policies.reader import Reader
 from policies.segments import read_links, read_segments
 from policies.services import read_services
 from policies.source import Entry, Tree, compose
 
-_SECTIONS = {"segments": "segment", "links": "uplink", "services": "service", "policies": "policy"}
+_SECTIONS = {
+    "segments": "segment",
+    "links": "uplink",
+    "services": "service",
+    "groups": "group",
+    "classes": "class",
+    "policies": "policy",
+}
 
 
 def parse(files: Mapping[str, str]) -> PolicySet:
-    """`files`: text by file name; none at all is the empty policy set. The order of the files does not count.
+    """`files`: text by file name; of none at all only the class NORMAL comes. The order of the files does not count.
 
     Raises PolicyErrors with everything that is wrong in any file, sorted by file, line and column.
     """
@@ -44,11 +54,16 @@ def _read(reader: Reader, documents: Iterable[Tree]) -> PolicySet:
             if section in fields:
                 sections[section] += reader.named(reader.mapping(fields[section]), what)
     once = {section: _once(reader.problems, entries) for section, entries in sections.items()}
-    services = read_services(reader, once["services"])
-    written = read_nodes(reader, once["policies"], services)
     segments, links = read_segments(reader, once["segments"]), read_links(reader, once["links"])
+    services, groups = read_services(reader, once["services"]), read_groups(reader, once["groups"])
+    classes = read_classes(reader, once["classes"])
+    names = Names(reader, services, groups, classes, segments)
+    written = read_nodes(reader, once["policies"], names)
+    names.refuse_unknown_paths(written.nodes)
     refuse_impossible_guarantees(reader.problems, written)
-    return PolicySet(segments, links, written.nodes)
+    policies = PolicySet(segments, links, written.nodes, services, groups, classes)
+    refuse_exhausted_code_points(reader, policies, once["classes"], names)
+    return policies
 
 
 def _once(problems: Problems, entries: Iterable[Entry]) -> list[Entry]:

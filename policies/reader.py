@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from policies.errors import BadValue, Place, Problems
-from policies.grammar import NAME, NAME_REMEDY, Vocabulary
+from policies.grammar import FLAG, NAME, NAME_REMEDY, Vocabulary
 from policies.source import Entry, Fields, Listing, Scalar, Tree
 from policies.wording import either, nearest, quoted
 
@@ -50,18 +50,9 @@ class Reader:
         return found
 
     def refuse_key(self, entry: Entry, keys: Vocabulary) -> None:
-        place = entry.key_place
-        if entry.key in keys.later:
-            self.problems.add(place, f"{quoted(entry.key)} is not built yet", "Remove it; this version cannot keep it")
-            return
-        near = nearest(entry.key, (*keys.built, *keys.later))
-        if near in keys.built:
-            remedy = f"The nearest valid key is '{near}'"
-        elif near is not None:
-            remedy = f"Remove it; the nearest key of the language is '{near}', which is not built yet"
-        else:
-            remedy = f"Valid here: {', '.join(keys.built)}"
-        self.problems.add(place, f"unknown key {quoted(entry.key)}", remedy)
+        near = nearest(entry.key, keys.built)
+        remedy = f"The nearest valid key is '{near}'" if near else f"Valid here: {', '.join(keys.built)}"
+        self.problems.add(entry.key_place, f"unknown key {quoted(entry.key)}", remedy)
 
     def named(self, entries: Iterable[Entry], what: str) -> Iterable[Entry]:
         """All the entries, whose keys must be names; `what` is what they name, such as "segment"."""
@@ -120,14 +111,13 @@ class Reader:
         text = self.text(tree)
         if text is None or text.lower() in words.built:
             return text and text.lower()
-        remedy = f"Write {either(words.built)}"
-        if text.lower() in words.later:
-            self.problems.add(
-                tree.place, f"{quoted(text)} is not built yet", f"Remove it, or {remedy[0].lower()}{remedy[1:]}"
-            )
-        else:
-            self.problems.add(tree.place, f"{quoted(text)} is not understood here", remedy)
+        self.problems.add(tree.place, f"{quoted(text)} is not understood here", f"Write {either(words.built)}")
         return None
+
+    def flag(self, tree: Tree) -> bool | None:
+        """true or false."""
+        word = self.word(tree, FLAG)
+        return None if word is None else word == "true"
 
 
 def _shape(tree: Tree) -> str:

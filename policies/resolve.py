@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from policies.model import Action, PolicySet, Rule
+from policies.model import Action, Node, PolicySet, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,16 @@ def resolve(policies: PolicySet, path: str) -> ResolvedNode:
 
     Raises KeyError when no node has this path.
     """
-    leaf = policies.nodes[path]
-    upwards = [leaf]
+    downwards = ancestry(policies, path)
+    leaf = downwards[-1]
+    mandatory = [rule for node in downwards for rule in node.mandatory]
+    default = [rule for node in reversed(downwards) for rule in node.default]
+    return ResolvedNode(path, (*mandatory, *leaf.rules, *default), leaf.unmatched)
+
+
+def ancestry(policies: PolicySet, path: str) -> tuple[Node, ...]:
+    """The nodes from the top of the tree down to this one. Raises KeyError when no node has this path."""
+    upwards = [policies.nodes[path]]
     while upwards[-1].parent is not None:
         upwards.append(policies.nodes[upwards[-1].parent])
-    mandatory = [rule for node in reversed(upwards) for rule in node.mandatory]
-    default = [rule for node in upwards for rule in node.default]
-    return ResolvedNode(path, (*mandatory, *leaf.rules, *default), leaf.unmatched)
+    return tuple(reversed(upwards))

@@ -3,40 +3,56 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 
-from policies import addresses
-from policies.errors import BadValue, Place
+from policies.endpoints import EndpointReader, as_written
+from policies.errors import Place
 from policies.expansion import MOST_OF_RULE, entries
-from policies.grammar import DIRECTION, ENDPOINT, RULE, RULE_ACTION
-from policies.model import Action, Direction, IPNetwork, Rule, ServiceMatch
+from policies.grammar import DIRECTION, RULE, RULE_ACTION
+from policies.model import Action, Direction, Endpoint, Rule, ServiceMatch
+from policies.names import Names
 from policies.reader import Reader
-from policies.services import Services, read_service
-from policies.source import Entry, Fields, Scalar, Tree
+from policies.rule_effects import EffectsReader
+from policies.services import read_rule_services, service_text
+from policies.source import Entry, Fields, Listing, Scalar, Tree
+from policies.wording import either
 
-TOO_MANY_REMEDY = "Write fewer and wider prefixes and port ranges, and leave out 'from' or 'to' where either will do"
-_EITHER_WAY = frozenset(Direction)  # addresses alone can hold in both directions
+TOO_MANY_REMEDY = "Write fewer and wider prefixes and port ranges"
+MOST_RULES: Mapping[str, int] = {"mandatory": 1_900, "rules": 28_000, "default": 1_900}  # priorities that a list has
+
+_ANYTHING: tuple[ServiceMatch, ...] = (ServiceMatch(),)
+_EXAMPLES = either([f"'- {action}: {{...}}'" for action in RULE_ACTION.built])
 
 
 class NodeRules:
     """Reads the rules of one node, whose names and identities must differ among all its lists."""
 
-    def __init__(self, reader: Reader, services: Services, path: str) -> None:
+    def __init__(self, reader: Reader, names: Names, path: str) -> None:
         self._reader = reader
-        self._services = services
+        self._names = names
+        self._endpoints = EndpointReader(reader, names)
+        self._effects = EffectsReader(reader, names)
         self._path = path
-        self._names: dict[str, Place] = {}
+        self.entries: Counter[str] = Counter()  # flow entries that the rules read come to, by the list they stand in
+        self._named: dict[str, Place] = {}
         self._unnamed: Counter[str] = Counter()
 
     def read(self, tree: Tree) -> tuple[Rule, ...]:
-        """A list of `- ACTION: {...}`."""
-        rules = (self._rule(item) for item in self._reader.items(tree))
+        """The list of `- ACTION: {...}` that stands under a key of MOST_RULES."""
+        most = MOST_RULES[tree.place.step]
+        if isinstance(tree, Listing) and len(tree.items) > most:
+            problem = f"{len(tree.items):,} rules, more than the {most:,} that '{tree.place.step}' of a node can have"
+            remedy = "Write fewer rules: a list in 'from', 'to' or 'service' means any of its items"
+            self._reader.problems.add(tree.place, problem, remedy)
+        rules = (self._rule(item, tree.place.step) for item in self._reader.items(tree))
         return tuple(rule for rule in rules if rule is not None)
 
-    def _rule(self, item: Tree) -> Rule | None:
+    def _rule(self, item: Tree, written_in: str) -> Rule | None:
         if isinstance(item, Scalar) and item.text:
-            remedy = "Write '- allow: {...}' or '- deny: {...}'; '{}' matches everything"
+            remedy = f"Write {_EXAMPLES}; '{{}}' matches everything"
             self._reader.problems.add(item.place, "a text stands where a rule should", remedy)
             return None
         action: Entry | None = None
@@ -49,13 +65,15 @@ class NodeRules:
             else:
                 action = entry
         if isinstance(item, Fields) and not item.entries:
-            self._reader.problems.add(
-                item.place, "a rule without an action", "Write '- allow: {...}' or '- deny: {...}'"
-            )
-        return self._body(action) if action is not None else None
+            self._reader.problems.add(item.place, "a rule without an action", f"Write {_EXAMPLES}")
+        if action is None:
+            return None
+        rule = self._body(action)
+        self._count(rule, action.key_place, written_in)
+        return self._identified(rule, action)
 
     def _refuse(self, entry: Entry) -> None:
-        if entry.key in (*RULE.built, *RULE.later):
+        if entry.key in RULE.built:
             remedy = "Put it inside: '- allow: {name: ..., to: ...}'"
             self._reader.problems.add(entry.key_place, f"'{entry.key}' stands beside the rule's action", remedy)
         else:
@@ -64,93 +82,100 @@ class NodeRules:
     def _body(self, entry: Entry) -> Rule:
         reader = self._reader
         fields = reader.fields(entry.value, RULE)
-        name = reader.name(fields["name"], "rule") if "name" in fields else None
         word = reader.word(fields["direction"], DIRECTION) if "direction" in fields else None
-        services = read_service(reader, fields["service"], self._services) if "service" in fields else None
-        unnamed = Rule(
-            identity="",
-            action=Action(entry.key),
-            directions=frozenset({Direction(word)}) if word else _EITHER_WAY,
+        sources = self._endpoints.read(fields["from"]) if "from" in fields else None
+        destinations = self._endpoints.read(fields["to"]) if "to" in fields else None
+        either_way = directions_that_can_hold(self._path, sources, destinations)
+        services, service_names = _ANYTHING, frozenset[str]()
+        if "service" in fields:
+            services, service_names = read_rule_services(reader, fields["service"], self._names)
+        action = Action(entry.key)
+        effects = self._effects.read(action, fields)
+        name = reader.name(fields["name"], "rule") if "name" in fields else None
+        return Rule(
+            identity=f"{self._path}:{name}",
+            action=action,
+            directions=frozenset({Direction(word)}) if word else either_way,
             at=entry.key_place.at,
             name=name,
-            sources=self._endpoint(fields["from"]) if "from" in fields else None,
-            destinations=self._endpoint(fields["to"]) if "to" in fields else None,
-            services=(ServiceMatch(),) if services is None else services,
+            sources=sources,
+            destinations=destinations,
+            services=services,
+            service_names=service_names,
+            traffic_class=effects.traffic_class,
+            dscp=effects.dscp,
+            limit_kbps=effects.limit_kbps,
+            packets_pps=effects.packets_pps,
+            log=effects.log,
+            audit=effects.audit,
         )
-        self._refuse_too_many(unnamed, entry.key_place)
-        return self._identified(unnamed, fields["name"].place if name else entry.key_place)
 
-    def _refuse_too_many(self, rule: Rule, place: Place) -> None:
+    def _count(self, rule: Rule, place: Place, written_in: str) -> None:
+        """A rule that is refused for its number of entries does not count a second time, for its leaf."""
         count = entries(rule)
-        if count > MOST_OF_RULE:
-            parts = [
-                f"{len(part)} {word}{'s' * (len(part) > 1)}"
-                for part, word in (
-                    (rule.sources, "source"),
-                    (rule.destinations, "destination"),
-                    (rule.services, "service"),
-                )
-                if part is not None
-            ]
-            problem = (
-                f"{' x '.join(parts)} make at least {count:,} flow entries, more than the {MOST_OF_RULE:,} of a rule"
-            )
-            self._reader.problems.add(place, problem, TOO_MANY_REMEDY)
+        if count <= MOST_OF_RULE:
+            self.entries[written_in] += count
+            return
+        problem = f"it makes up to {count:,} flow entries, more than the {MOST_OF_RULE:,} of a rule"
+        self._reader.problems.add(place, problem, TOO_MANY_REMEDY)
 
-    def _identified(self, rule: Rule, place: Place) -> Rule:
+    def _identified(self, rule: Rule, entry: Entry) -> Rule:
         """With its identity: "acme/web:staff", or by content "acme/web:#3f2a..." (then "...-2" for an equal one)."""
         if rule.name is not None:
-            first = self._names.setdefault(rule.name, place)
+            place = next(field.value.place for field in self._reader.mapping(entry.value) if field.key == "name")
+            first = self._named.setdefault(rule.name, place)
             if first is not place:
                 problem = f"'{rule.name}' names a rule of this node already, at {first.at}"
                 self._reader.problems.add(place, problem, "Choose another name")
-            return replace(rule, identity=f"{self._path}:{rule.name}")
+            return rule
         content = _content_hash(rule)
         self._unnamed[content] += 1
         again = f"-{self._unnamed[content]}" if self._unnamed[content] > 1 else ""
         return replace(rule, identity=f"{self._path}:#{content}{again}")
 
-    def _endpoint(self, tree: Tree) -> tuple[IPNetwork, ...] | None:
-        """The networks of `from` or `to`; None: any. A list means any of its items."""
-        found: list[IPNetwork] = []
-        anywhere = False
-        for item in self._reader.one_or_more(tree):
-            if isinstance(item, Fields):
-                found += self._endpoint_fields(item)
-            elif isinstance(item, Scalar) and item.text.strip().lower() == "any":
-                anywhere = True
-            else:
-                network = self._reader.value(item, _endpoint_text)
-                found += [network] if network is not None else []
-        return None if anywhere else tuple(dict.fromkeys(found))
 
-    def _endpoint_fields(self, tree: Fields) -> list[IPNetwork]:
-        reader = self._reader
-        if not tree.entries:
-            reader.problems.add(tree.place, "an endpoint that says nothing", "Write 'any', or {cidr: 10.0.0.0/8}")
-        fields = reader.fields(tree, ENDPOINT)
-        items = reader.one_or_more(fields["cidr"]) if "cidr" in fields else ()
-        networks = (reader.value(item, addresses.network) for item in items)
-        return [network for network in networks if network is not None]
+def directions_that_can_hold(
+    path: str, sources: tuple[Endpoint, ...] | None, destinations: tuple[Endpoint, ...] | None
+) -> frozenset[Direction]:
+    """Of a rule of this node that names no direction: those in which a VIF below the node can be at the rule's own end.
+
+    Only a policy's path tells here; the rest is known at run time. Both where neither can hold: lint says so.
+    """
+    own = {Direction.EGRESS: sources, Direction.INGRESS: destinations}
+    can_hold = {
+        direction
+        for direction, ends in own.items()
+        if ends is None or any(end.policy is None or _share_vifs(end.policy, path) for end in ends)
+    }
+    return frozenset(can_hold or Direction)
 
 
-def _endpoint_text(text: str) -> IPNetwork:
-    try:
-        return addresses.network(text)
-    except BadValue as bad:
-        if any(c in text for c in "./:"):
-            raise
-        remedy = "Write 'any', an address, a prefix such as 10.0.0.0/8, or a list of them"
-        raise BadValue(bad.problem, remedy) from None
+def _share_vifs(path: str, other: str) -> bool:
+    return f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
 
 
 def _content_hash(rule: Rule) -> str:
-    """12 hexadecimal digits over what the rule matches and does; the order within its lists does not count."""
+    """12 hexadecimal digits over what the rule matches and does; the order within its lists does not count.
+
+    `log` and `stage` are no part of it, so a rule that leaves the audit stage keeps its counters.
+    """
     content = (
         rule.action.value,
         sorted(direction.value for direction in rule.directions),
-        None if rule.sources is None else sorted(map(str, rule.sources)),
-        None if rule.destinations is None else sorted(map(str, rule.destinations)),
-        sorted(map(repr, rule.services)),
+        _canonical(rule.sources),
+        _canonical(rule.destinations),
+        sorted(map(service_text, rule.services)),
+        (rule.traffic_class, rule.dscp, rule.limit_kbps, rule.packets_pps),
     )
     return hashlib.sha256(repr(content).encode()).hexdigest()[:12]
+
+
+def _canonical(endpoints: tuple[Endpoint, ...] | None) -> list[str] | None:
+    written = as_written(endpoints)
+    return None if written is None else sorted(json.dumps(_sorted(end), sort_keys=True) for end in written)
+
+
+def _sorted(end: str | dict[str, object]) -> object:
+    if isinstance(end, str) or not isinstance(end.get("cidr"), list):
+        return end
+    return {**end, "cidr": sorted(map(str, end["cidr"]))}  # type: ignore[call-overload]

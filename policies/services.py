@@ -3,38 +3,50 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from policies.errors import BadValue
 from policies.grammar import ICMP_PROTOCOLS, PORT_PROTOCOLS, PROTOCOLS, SERVICE, SERVICE_WORDS
-from policies.model import ServiceMatch
+from policies.model import Service, ServiceMatch
+from policies.names import Names
 from policies.reader import Reader, whole_number
 from policies.source import Entry, Fields, Tree
 from policies.wording import either, nearest, quoted
-
-Services = Mapping[str, tuple[ServiceMatch, ...]]
 
 _EXAMPLES = "tcp/443, udp/53, tcp/8000-8099, icmp/8, ip/47 or any"
 _RANGE = re.compile(r"([0-9]{1,5})(?:[ \t]*-[ \t]*([0-9]{1,5}))?")
 
 
-def read_services(reader: Reader, entries: Iterable[Entry]) -> Services:
+def read_services(reader: Reader, entries: Iterable[Entry]) -> Mapping[str, Service]:
     """The `services` of all files. A wrong one keeps its name, so that rules that use it are not errors as well."""
-    services: dict[str, tuple[ServiceMatch, ...]] = {}
+    services: dict[str, Service] = {}
     for entry in entries:
         if entry.key.lower() in SERVICE_WORDS:
             problem = f"{quoted(entry.key)} is a word of the language"
             reader.problems.add(entry.key_place, problem, "Choose another name for the service")
-        services[entry.key] = read_service(reader, entry.value)
+        matches = _read(reader, entry.value, lambda text: (parse_service(text),))
+        services[entry.key] = Service(entry.key, matches, entry.key_place.at)
     return services
 
 
-def read_service(reader: Reader, tree: Tree, services: Services | None = None) -> tuple[ServiceMatch, ...]:
-    """One service or a list of them. `services`: the names that may stand in it; None inside their definitions."""
+def read_rule_services(reader: Reader, tree: Tree, names: Names) -> tuple[tuple[ServiceMatch, ...], frozenset[str]]:
+    """The services of a rule, any of them, and the names among them. Raises TooManyErrors, see Names."""
+    used: set[str] = set()
 
     def parse(text: str) -> tuple[ServiceMatch, ...]:
-        return (parse_service(text),) if services is None else _named_or_written(text, services, reader.complete)
+        if text not in names.services:
+            return _written(text, names, reader.complete)
+        is_first = text not in used  # a name may stand for many, and be written as often as there is room
+        used.add(text)
+        return names.services[text].matches if is_first else ()
 
+    matches = _read(reader, tree, parse)
+    names.count_matches(len(matches), tree.place)
+    return matches, frozenset(used)
+
+
+def _read(reader: Reader, tree: Tree, parse: Callable[[str], tuple[ServiceMatch, ...]]) -> tuple[ServiceMatch, ...]:
+    """One service or a list of them, each once."""
     found: list[ServiceMatch] = []
     for item in reader.one_or_more(tree):
         if isinstance(item, Fields):
@@ -62,16 +74,13 @@ def _range_text(ports: tuple[int, int]) -> str:
     return str(ports[0]) if ports[0] == ports[1] else f"{ports[0]}-{ports[1]}"
 
 
-def _named_or_written(text: str, services: Services, complete: bool) -> tuple[ServiceMatch, ...]:
-    if text in services:
-        return services[text]
+def _written(text: str, names: Names, complete: bool) -> tuple[ServiceMatch, ...]:
     if "/" in text or text.lower() in SERVICE_WORDS:
         return (parse_service(text),)
     if not complete:
         return ()
-    near = nearest(text, (*services, *PROTOCOLS))
-    hint = f"The nearest name is '{near}'" if near else f"Define it under 'services', or write {_EXAMPLES}"
-    raise BadValue(f"no service is named {quoted(text)}", hint)
+    otherwise = f"Define it under 'services', or write {_EXAMPLES}"
+    raise BadValue(f"no service is named {quoted(text)}", names.remedy(text, (*names.services, *PROTOCOLS), otherwise))
 
 
 def parse_service(text: str) -> ServiceMatch:

@@ -1,7 +1,8 @@
 """YAML text to a tree of positioned values, every scalar as text. Pure.
 
-What YAML has beyond lists, mappings and texts is refused (anchors, aliases, merge keys, tags, several documents), and
-size, depth and number of values are bounded, so hostile text ends in one clear error within bounded time and memory.
+What YAML has beyond lists, mappings and texts is refused (anchors, aliases, merge keys, tags, directives, several
+documents), and size, depth and number of values are bounded, so hostile text ends in one clear error within bounded
+time and memory.
 The events come from libyaml, which every wheel of PyYAML holds: it is ten times as fast as PyYAML's own scanner.
 """
 
@@ -18,14 +19,15 @@ from policies.model import Position
 from policies.wording import quoted
 
 MAX_BYTES = 4 * 1024 * 1024  # of one file
-MAX_DEPTH = 64  # lists and mappings inside each other: policies about 30 levels deep
+MAX_DEPTH = 64  # lists and mappings inside each other: a rule of the deepest leaf is about 25 levels deep
 MAX_VALUES = 400_000  # of one file
 
-# What YAML does not count as a character of a document (lone surrogates included), and line breaks that editors do not
-# show as such: after one of them, what looks like a comment is not.
+# What YAML does not count as a character of a document (lone surrogates included); line breaks that editors do not show
+# as such: after one of them, what looks like a comment is not; and what makes editors show text in another order.
 _REFUSED = re.compile(
-    "\r(?!\n)|[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+    "\r(?!\n)|[^\t\n\r\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
+_DIRECTIVE = re.compile("^%", re.MULTILINE)  # libyaml compares each with all before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +96,20 @@ def _check_characters(root: Place, text: str) -> None:
         raise _Unreadable(
             root, f"the file is larger than {MAX_BYTES // 1024 // 1024} MiB", "Split it into several files"
         )
-    wrong = _REFUSED.search(text, 1 if text.startswith("\ufeff") else 0)
+    start = 1 if text.startswith("\ufeff") else 0
+    wrong = _REFUSED.search(text, start)
     if wrong is not None:
-        before = text[: wrong.start()]
-        at = Position(root.at.file, before.count("\n") + 1, wrong.start() - before.rfind("\n"))
-        raise _Unreadable(Place(at), f"character U+{ord(wrong[0]):04X} cannot stand in a policy", "Remove it")
+        problem = f"character U+{ord(wrong[0]):04X} cannot stand in a policy"
+        raise _Unreadable(_place_of(root, text, wrong.start()), problem, "Remove it")
+    directive = _DIRECTIVE.search(text[start:])
+    if directive is not None:
+        place = _place_of(root, text, start + directive.start())
+        raise _Unreadable(place, "YAML directives (lines that begin with %) are not offered", "Remove the line")
+
+
+def _place_of(root: Place, text: str, offset: int) -> Place:
+    line, start = text.count("\n", 0, offset) + 1, text.rfind("\n", 0, offset) + 1
+    return Place(Position(root.at.file, line, offset - start + 1))
 
 
 def _yaml_remedy(said: str) -> str:

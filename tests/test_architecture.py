@@ -23,10 +23,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "controller.reconcile": {"controller.dataplane"},
     "controller.stream": set(),
     "controller.openflow": {"controller.dataplane", "controller.reconcile"},
-    "controller.intent": {"policies", "ovsdb", "controller.compiler"},
+    "controller.world": {"policies", "ovsdb", "controller.dataplane", "controller.compiler"},
+    "controller.intent": {"policies", "ovsdb", "controller.dataplane", "controller.compiler", "controller.world"},
     "controller.runtime": {
         "policies", "ovsdb", "controller.dataplane", "controller.compiler", "controller.allocation",
-        "controller.reconcile", "controller.stream",
+        "controller.reconcile", "controller.stream", "controller.world",
     },
     "controller.host": {"policies", "ovsdb", "controller.dataplane", "controller.stream", "controller.config"},
     "controller.api": set(),
@@ -34,23 +35,24 @@ MAY_IMPORT: dict[str, set[str]] = {
     "controller.wiring": {
         "policies", "ovsdb", "controller.runtime", "controller.openflow", "controller.stream", "controller.api",
         "controller.config", "controller.clock", "controller.dataplane", "controller.reconcile", "controller.compiler",
-        "controller.allocation",
+        "controller.allocation", "controller.world",
     },
     "controller.app": {"controller.wiring", "controller.openflow"},
     "controller.cli": {
         "policies", "ovsdb", "controller.intent", "controller.api", "controller.config", "controller.system",
-        "controller.host", "controller.compiler",
+        "controller.host", "controller.compiler", "controller.world",
     },
 }  # fmt: skip
 
 # modules without clock, socket, file, log or process
 PURE = (
     "policies", "controller.dataplane", "controller.compiler", "controller.allocation", "controller.reconcile",
-    "controller.stream.messages", "controller.runtime.desired", "controller.runtime.bandwidth",
+    "controller.stream.messages", "controller.world", "controller.runtime.bandwidth", "controller.runtime.rule_cuts",
     "controller.runtime.figures", "controller.runtime.sampling", "controller.runtime.switch",
-    "controller.host.queue_plan",
-    "controller.host.queue_tree", "controller.host.qdisc_codec", "controller.host.qdisc_steering",
-    "controller.host.qdisc_frames", "controller.host.link_codec", "controller.host.desired", "ovsdb.rows",
+    "controller.host.class_queues", "controller.host.queue_ids", "controller.host.queue_plan",
+    "controller.host.queue_sizes", "controller.host.queue_tree", "controller.host.qdisc_codec",
+    "controller.host.qdisc_steering", "controller.host.qdisc_frames", "controller.host.link_codec",
+    "controller.host.desired", "ovsdb.rows",
 )  # fmt: skip
 RIM_WITHIN_PURE = {"policies.loader"}
 EFFECTS = {

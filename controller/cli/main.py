@@ -7,7 +7,14 @@ import sys
 
 import typer
 
-from controller.cli import explain_command, policy_commands, system_commands, vif_commands
+from controller.cli import (
+    explain_command,
+    identity_commands,
+    policy_commands,
+    system_commands,
+    trace_command,
+    vif_commands,
+)
 from controller.cli.failures import status_of
 from controller.cli.output import say
 
@@ -24,12 +31,15 @@ app.command()(system_commands.down)
 app.command()(system_commands.status)
 app.command()(system_commands.agent)
 app.command()(explain_command.explain)
+app.command()(trace_command.trace)
 app.add_typer(policy_commands.app, name="policy")
+app.add_typer(identity_commands.app, name="identity")
 app.add_typer(vif_commands.app, name="vif")
 
 
 def main() -> None:
-    """Exit status: 0 done; 1 failed, nothing half-done; 2 the input is wrong."""
+    """Exit status: 0 done; 1 failed, nothing half-done; 2 the input is wrong. `policy plan`: 3 there is a change.
+    `trace`: 1 policy and switch disagree."""
     try:
         app(prog_name="weir")
     except BrokenPipeError:  # the reader of our output has seen enough

@@ -22,7 +22,8 @@ def bring_up(request: Request, directory: StateDir, policy_files: Sequence[str])
     """Raises WrongRequest or PolicyErrors before anything is touched, then whatever goes wrong, with all taken back."""
     requirements.check_request(request)
     texts = loader.load(policy_files)
-    policy.check(texts)
+    for finding in policy.shortfall(policy.check(texts)):
+        say(f"warning: {finding}")
     requirements.check_privilege("weir up")
     requirements.check_machine(request, requirements.system_rundir())
     is_new = not directory.path.exists()
@@ -62,7 +63,7 @@ def _bring_up(request: Request, directory: StateDir, texts: Mapping[str, str]) -
 
 def _apply(directory: StateDir, texts: Mapping[str, str]) -> None:
     with WeirDb(f"unix:{directory.weir_db_socket}") as database:
-        policy.apply(database, texts, operator.name())
+        policy.apply(database, texts, operator.name(), "weir up")
 
 
 def _go_on(system: System, request: Request, directory: StateDir) -> None:

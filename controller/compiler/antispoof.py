@@ -11,9 +11,11 @@ the addresses that traffic goes to, only of the sender's own link-local one.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from controller.compiler.bridge import Bridge, BridgeVif
 from controller.compiler.flow import Flow, flow, goto, of_table
+from controller.compiler.parts import Part
 from controller.dataplane.actions import DROP
 from controller.dataplane.cookies import CookieKind
 from controller.dataplane.match import FieldValue
@@ -47,11 +49,15 @@ def addresses(vif: BridgeVif, version: int) -> list[int]:
     return sorted(set(own))
 
 
-def flows(bridge: Bridge) -> Iterator[Flow]:
-    yield from _common()
+def parts(bridge: Bridge) -> Iterator[Part]:
+    yield Part("host protocols", None, _common)
     for vif in bridge.vifs:
-        yield from _sources(vif)
-        yield from _neighbour_discovery(vif)
+        yield Part(("antispoof", vif.number), (vif.mac, vif.addresses), partial(_of_vif, vif))
+
+
+def _of_vif(vif: BridgeVif) -> Iterator[Flow]:
+    yield from _sources(vif)
+    yield from _neighbour_discovery(vif)
 
 
 def _sources(vif: BridgeVif) -> Iterator[Flow]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface
 
 from controller.dataplane.entries import MeterBody
-from policies.resolve import ResolvedNode
+from policies.identity import Identities
+from policies.model import PolicySet
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,15 @@ class BridgeSegment:
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """segments by name; nodes by path (the leaves that VIFs here use); rule_numbers by rule identity."""
+    """segments by name; node_numbers by path, of every node on the way to a leaf here; rule_numbers by identity.
+
+    policies: the whole set in force. identities: of all hosts, now.
+    """
 
     vifs: tuple[BridgeVif, ...] = ()
     segments: Mapping[str, BridgeSegment] = field(default_factory=dict)
-    nodes: Mapping[str, ResolvedNode] = field(default_factory=dict)
+    policies: PolicySet = field(default_factory=PolicySet)
+    identities: Identities = field(default_factory=Identities)
     node_numbers: Mapping[str, int] = field(default_factory=dict)
     rule_numbers: Mapping[str, int] = field(default_factory=dict)
 

@@ -2,18 +2,21 @@
 
 Each packet is looked up in the zone of the VIF that judges it; a connection is remembered there once it is allowed.
 
-What connection tracking cannot follow is judged packet by packet: ICMP other than queries and errors, which it would
-call invalid.
+What connection tracking cannot follow is judged packet by packet: ICMP other than queries and errors. It calls these
+invalid, and they are told apart from what is. They go through it all the same, because only then has each receiver of
+a multicast a copy of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from controller.compiler.antispoof import DHCP4_CLIENT, DHCP6_CLIENT, MULTICAST_LISTENER, NEIGHBOUR_DISCOVERY
-from controller.compiler.bridge import Bridge
+from controller.compiler.bridge import Bridge, BridgeVif
 from controller.compiler.flow import Flow, flow, goto, of_table
-from controller.dataplane.actions import DROP, Conntrack, Instructions
+from controller.compiler.parts import Part
+from controller.dataplane.actions import DROP, Conntrack, Instructions, SetField
 from controller.dataplane.cookies import CookieKind
 from controller.dataplane.match import FieldValue
 from controller.dataplane.pipeline import (
@@ -23,42 +26,55 @@ from controller.dataplane.pipeline import (
     EGRESS_POLICY,
     INGRESS_COMMIT,
     INGRESS_CONNTRACK,
-    INGRESS_POLICY,
-    OUTPUT,
+    INGRESS_CURRENT,
+    MARKING,
     Table,
 )
 from controller.dataplane.protocols import CT_NEW, CT_TRACKED, ETH_ARP, ETH_IPV4, ETH_IPV6, ICMP, ICMP6, IGMP
-from controller.dataplane.registers import SOURCE_VIF, TARGET_VIF
+from controller.dataplane.registers import PRECEDENCE, SOURCE_VIF, TARGET_VIF, UNTRACKED
 
-# Errors, and queries with their replies; type 0 is also what later fragments show.
-TRACKED_ICMP = (0, 3, 4, 5, 8, 11, 12, 13, 14, 15, 16)
-TRACKED_ICMP6 = (0, 1, 2, 3, 4, 128, 129)
+# What connection tracking follows: errors, and queries with their replies, which it takes for invalid unless their code
+# is 0. Type 0 and code 0 are also what later fragments show.
+ICMP_ERRORS, ICMP_QUERIES = (3, 4, 5, 11, 12), (0, 8, 13, 14, 15, 16)
+ICMP6_ERRORS, ICMP6_QUERIES = (1, 2, 3, 4), (0, 128, 129)
 _NEW = CT_NEW | CT_TRACKED
 
 
-def flows(bridge: Bridge) -> Iterator[Flow]:
+def parts(bridge: Bridge) -> Iterator[Part]:
+    yield Part("connections", None, _common)
+    for vif in bridge.vifs:
+        yield Part(("own packets", vif.number), None, partial(_back, vif))
+
+
+def _common() -> Iterator[Flow]:
     yield from _look_up(EGRESS_CONNTRACK, SOURCE_VIF, EGRESS_POLICY)
     yield from _commit(EGRESS_COMMIT, SOURCE_VIF, EGRESS_METER)
     yield from _unjudged()
-    yield from _look_up(INGRESS_CONNTRACK, TARGET_VIF, INGRESS_POLICY)
-    yield from _commit(INGRESS_COMMIT, TARGET_VIF, OUTPUT)
-    for vif in bridge.vifs:
-        back: dict[str, FieldValue] = {"reg0": vif.number, "reg1": vif.number}
-        yield flow(INGRESS_CONNTRACK, 300, back, (CookieKind.VIF, vif.number), DROP)
+    yield from _look_up(INGRESS_CONNTRACK, TARGET_VIF, INGRESS_CURRENT)
+    yield from _commit(INGRESS_COMMIT, TARGET_VIF, MARKING)
+
+
+def _back(vif: BridgeVif) -> Iterator[Flow]:
+    back: dict[str, FieldValue] = {SOURCE_VIF: vif.number, TARGET_VIF: vif.number}
+    yield flow(INGRESS_CONNTRACK, 300, back, (CookieKind.VIF, vif.number), DROP)
 
 
 def _look_up(table: Table, zone: str, policy: Table) -> Iterator[Flow]:
-    tracked = Instructions(apply=(Conntrack(zone, policy.id),))
+    tracked = Instructions(apply=(SetField(PRECEDENCE, 0), Conntrack(zone, policy.id)))
+    untracked = Instructions(apply=(SetField(PRECEDENCE, UNTRACKED), Conntrack(zone, policy.id)))
     for eth_type in (ETH_IPV4, ETH_IPV6):
         yield flow(table, 10, {"eth_type": eth_type}, of_table(table), tracked)
-    for eth_type, protocol, field, types in (
-        (ETH_IPV4, ICMP, "icmpv4_type", TRACKED_ICMP),
-        (ETH_IPV6, ICMP6, "icmpv6_type", TRACKED_ICMP6),
+    for eth_type, protocol, name, errors, queries in (
+        (ETH_IPV4, ICMP, "icmpv4", ICMP_ERRORS, ICMP_QUERIES),
+        (ETH_IPV6, ICMP6, "icmpv6", ICMP6_ERRORS, ICMP6_QUERIES),
     ):
         icmp: dict[str, FieldValue] = {"eth_type": eth_type, "ip_proto": protocol}
-        yield flow(table, 20, icmp, of_table(table), goto(policy))
-        for kind in types:
-            yield flow(table, 30, {**icmp, field: kind}, of_table(table), tracked)
+        yield flow(table, 20, icmp, of_table(table), untracked)
+        for kind in errors:
+            yield flow(table, 30, {**icmp, f"{name}_type": kind}, of_table(table), tracked)
+        for kind in queries:
+            query = {**icmp, f"{name}_type": kind, f"{name}_code": 0}
+            yield flow(table, 30, query, of_table(table), tracked)
 
 
 def _commit(table: Table, zone: str, onwards: Table) -> Iterator[Flow]:
@@ -74,6 +90,6 @@ def _unjudged() -> Iterator[Flow]:
     for kind in (*NEIGHBOUR_DISCOVERY, *MULTICAST_LISTENER):
         passing.append({"eth_type": ETH_IPV6, "ip_proto": ICMP6, "icmpv6_type": kind})
     for client in (DHCP4_CLIENT, DHCP6_CLIENT):
-        passing.append({**client, "reg0": 0, "udp_src": client["udp_dst"], "udp_dst": client["udp_src"]})
+        passing.append({**client, SOURCE_VIF: 0, "udp_src": client["udp_dst"], "udp_dst": client["udp_src"]})
     for fields in passing:
-        yield flow(INGRESS_CONNTRACK, 200, fields, of_table(INGRESS_CONNTRACK), goto(OUTPUT))
+        yield flow(INGRESS_CONNTRACK, 200, fields, of_table(INGRESS_CONNTRACK), goto(MARKING))

@@ -11,6 +11,12 @@ from controller.dataplane.pipeline import BY_ID
 from policies.model import Node, PolicySet, Position, Rule
 
 _COOKIE = re.compile(r"(?:cookie=)?(0x[0-9a-fA-F]{1,16})\b")
+_OF_A_RULE = {  # how the sentence goes on behind the rule
+    CookieKind.RULE: "",
+    CookieKind.VERDICT: "",
+    CookieKind.REPLY: ", replies to what it allows",
+    CookieKind.AUDIT: ", counted under audit",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,8 @@ class Context:
 class Explanation:
     """text: a sentence for people. name: of the VIF, segment or table, the node's path, the rule's identity, if known.
 
-    at: where the policy says so, for a rule, node or segment of the policy in force.
+    at: where the policy says so, for a rule, node or segment of the policy in force. vif: name of the VIF that the
+    entry is for, if it is for one that is known.
     """
 
     origin: Origin
@@ -34,6 +41,7 @@ class Explanation:
     name: str | None = None
     at: Position | None = None
     rule: Rule | None = None
+    vif: str | None = None
 
 
 def cookie_in(text: str) -> int | None:
@@ -55,22 +63,22 @@ def explain(cookie: int, context: Context) -> Explanation | None:
             return _vif(origin, context)
         case CookieKind.SEGMENT:
             return _segment(origin, context)
-        case CookieKind.RULE:
-            return _rule(origin, context)
-        case CookieKind.UNMATCHED:
+        case CookieKind.UNMATCHED | CookieKind.UNMATCHED_REPLY:
             return _unmatched(origin, context)
+        case _:
+            return _rule(origin, context)
 
 
 def _table(origin: Origin) -> Explanation:
-    table = BY_ID.get(origin.number)
+    table = BY_ID.get(origin.of)
     if table is None:
         return _unknown(origin, "table")
     return Explanation(origin, f"the pipeline itself, table {table.name}: {table.purpose}", table.name)
 
 
 def _vif(origin: Origin, context: Context) -> Explanation:
-    name = context.vifs.get(origin.number)
-    return _unknown(origin, "VIF") if name is None else Explanation(origin, f"VIF {name}", name)
+    name = context.vifs.get(origin.of)
+    return Explanation(origin, f"VIF {name}", name, vif=name) if name else _unknown(origin, "VIF")
 
 
 def _segment(origin: Origin, context: Context) -> Explanation:
@@ -82,29 +90,38 @@ def _segment(origin: Origin, context: Context) -> Explanation:
 
 
 def _rule(origin: Origin, context: Context) -> Explanation:
-    identity = _key("rule", origin, context)
+    identity, vif = _key("rule", origin, context), context.vifs.get(origin.vif or 0)
+    goes_on = _OF_A_RULE[origin.kind] + _for(origin, vif)
     for node in context.policies.nodes.values():
         for rule in (*node.mandatory, *node.rules, *node.default):
             if rule.identity == identity:
                 words = " ".join(filter(None, (rule.action.value, rule.name)))
-                return Explanation(origin, f"{rule.at}: {node.path}: rule {words}", identity, rule.at, rule)
-    return _unknown(origin, "rule", identity)
+                return Explanation(
+                    origin, f"{rule.at}: {node.path}: rule {words}{goes_on}", identity, rule.at, rule, vif
+                )
+    return _unknown(origin, "rule", identity, vif)
 
 
 def _unmatched(origin: Origin, context: Context) -> Explanation:
-    path = _key("node", origin, context)
+    path, vif = _key("node", origin, context), context.vifs.get(origin.vif or 0)
     node: Node | None = context.policies.nodes.get(path or "")
     if node is None:
-        return _unknown(origin, "node", path)
-    text = f"{node.at}: {path}: what no rule of it matches: {node.unmatched.value}"
-    return Explanation(origin, text, path, node.at)
+        return _unknown(origin, "node", path, vif)
+    text = f"{node.at}: {path}: what no rule of it matches: {node.unmatched.value}{_for(origin, vif)}"
+    return Explanation(origin, text, path, node.at, vif=vif)
+
+
+def _for(origin: Origin, vif: str | None) -> str:
+    if origin.vif is None:
+        return ""
+    return f", for VIF {vif}" if vif else f", for VIF number {origin.vif}, which is not there any more"
 
 
 def _key(kind: str, origin: Origin, context: Context) -> str | None:
-    wanted = (kind, origin.number)
+    wanted = (kind, origin.of)
     return next((key for (kind, key), number in context.numbers.items() if (kind, number) == wanted), None)
 
 
-def _unknown(origin: Origin, what: str, name: str | None = None) -> Explanation:
-    called = f"{what} {name} (number {origin.number})" if name else f"{what} number {origin.number}"
-    return Explanation(origin, f"{called}, which is not there any more", name)
+def _unknown(origin: Origin, what: str, name: str | None = None, vif: str | None = None) -> Explanation:
+    called = f"{what} {name} (number {origin.of})" if name else f"{what} number {origin.of}"
+    return Explanation(origin, f"{called}, which is not there any more", name, vif=vif)

@@ -1,130 +1,127 @@
-"""Tables egress_policy and ingress_policy: the rules of each leaf, a priority a rule.
+"""Tables egress_policy, ingress_policy and their audit tables: which rule decides.
 
-A rule of one direction has entries in that direction's table for packets that open or continue a connection (by their
-header) and in the other's for replies (by the connection's original tuple). So every packet is judged by today's rules,
-and a rule that changes holds for connections that exist.
+A rule is looked for once for all VIFs below its node, by the node's number at its level. Its entries say which rule it
+is and where it stands; what it does for each VIF is in the verdict tables (see `verdict`). So an edit that moves rules
+touches no counter.
 
-Connection tracking takes in a whole packet before it lets its fragments go on. The first is judged by the original
-tuple, for the switch hides the ports in its header. Later ones have none: they pass where a rule that allows may have
-allowed their packet; without its first fragment nobody can put it together. SCTP has no ports in the tuple: in
-fragments it passes only by rules that name no port.
+A rule under audit is asked about a copy of the packet after the decision: it counts what it would have decided, which
+is what it matches unless a rule in force before it has matched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from controller.compiler.bridge import Bridge
+from controller.compiler.conjunction import entries
 from controller.compiler.flow import Flow, flow, goto, of_table
-from controller.compiler.terms import Fields, Term, header, original_tuple, shows_other_protocol, terms, without_numbers
-from controller.dataplane.actions import DROP, Instructions
+from controller.compiler.parts import Part
+from controller.compiler.precedence import INVALID, UNMATCHED, UNMATCHED_REPLY
+from controller.compiler.sides import OPPOSITE, SIDES, Side
+from controller.compiler.survey import LeafView, Placed, Survey, on_path
+from controller.compiler.views import ORIGINALS, REPLIES, Clauses, Fields, Traffic, View, clauses
+from controller.dataplane.actions import DROP, Action, Clone, Conntrack, Instructions, Resubmit, SetField
 from controller.dataplane.cookies import CookieKind
-from controller.dataplane.pipeline import EGRESS_COMMIT, EGRESS_POLICY, INGRESS_COMMIT, INGRESS_POLICY, Table
-from controller.dataplane.protocols import (
-    CT_INVALID,
-    CT_RELATED,
-    CT_REPLY,
-    CT_TRACKED,
-    FIRST_FRAGMENT,
-    LATER_FRAGMENT,
-    SCTP,
-)
-from controller.dataplane.registers import SOURCE_NODE, TARGET_NODE
-from policies.model import Action, Direction, Rule
-from policies.resolve import ResolvedNode
+from controller.dataplane.masks import range_masks
+from controller.dataplane.meter_ids import VIF_METERS
+from controller.dataplane.protocols import CT_INVALID, CT_REPLY, CT_TRACKED, ETH_IPV4, ETH_IPV6
+from controller.dataplane.registers import AUDITED, PRECEDENCE, REPLY, RULE
+from policies.model import Action as RuleAction
 
-Fragment = tuple[bool, Term]  # of a reply or not, and what shows of it
-
-FIRST_RULE = 60_000  # priority of a node's first rule; the next one's is lower by one
-_INVALID, _ERROR, _UNMATCHED = 65_000, 64_000, 1
-
-# direction -> table, register of the node that judges there, where an allowed packet goes on
-_STAGES = {
-    Direction.EGRESS: (EGRESS_POLICY, SOURCE_NODE, EGRESS_COMMIT),
-    Direction.INGRESS: (INGRESS_POLICY, TARGET_NODE, INGRESS_COMMIT),
-}
-_OPPOSITE = {Direction.EGRESS: Direction.INGRESS, Direction.INGRESS: Direction.EGRESS}
-_ORIGINAL: Fields = {"ct_state": (0, CT_REPLY)}  # untracked ones too
-# The switch lets the tuple be matched only where the packet cannot be invalid.
-_ORIGINAL_TRACKED: Fields = {"ct_state": (CT_TRACKED, CT_TRACKED | CT_REPLY | CT_INVALID)}
-_REPLY: Fields = {"ct_state": (CT_TRACKED | CT_REPLY, CT_TRACKED | CT_REPLY)}
-_CONNECTION_ERROR = (CT_TRACKED | CT_RELATED, CT_TRACKED | CT_RELATED | CT_REPLY)
+_COPIES = range(VIF_METERS.stop, 1 << 16)  # conntrack zones that no VIF's number is
+_ASKING, _ASKED, _MISSED, _DONE = 3, 2, 1, 0  # priorities in an audit table
 
 
-class TooManyRules(ValueError):
-    """A leaf has more rules than a table has priorities."""
+def parts(bridge: Bridge, found: Survey) -> Iterator[Part]:
+    yield Part("judging", None, _always)
+    for rule in found.rules:
+        if rule.is_audited:
+            yield Part(("audited", rule.number), rule, partial(_asked, rule))
+        else:
+            yield Part(("rule", rule.number), rule, partial(_found, rule))
+    for leaf in found.leaves.values():
+        if leaf.audited:
+            metered = {act.number for act in leaf.acts if act.limit_kbps or act.packets_pps}
+            yield Part(("asking", leaf.node), (leaf, metered), partial(_asking, leaf, metered))
 
 
-def flows(bridge: Bridge) -> Iterator[Flow]:
-    """Raises TooManyRules."""
-    for table, _, onwards in _STAGES.values():
-        yield from _always(table, onwards)
-    expanded: dict[str, list[Term]] = {}
-    for path in sorted(bridge.nodes):
-        node, number = bridge.nodes[path], bridge.node_numbers[path]
-        if len(node.rules) >= FIRST_RULE - _UNMATCHED:
-            raise TooManyRules(f"{path}: {len(node.rules)} rules; the most that can be told apart is {FIRST_RULE - 2}")
-        for rule in node.rules:
-            if rule.identity not in expanded:
-                expanded[rule.identity] = terms(rule)
-        for direction in Direction:
-            yield _unmatched(node, number, direction)
-            yield from _node(node, number, direction, expanded, bridge.rule_numbers)
+def _always() -> Iterator[Flow]:
+    """What connection tracking calls invalid is dropped, but for what it cannot follow. A reply that no rule matches is
+    one of a connection that `unmatched` allowed or no rule allows any more."""
+    invalid, reply = CT_TRACKED | CT_INVALID, CT_TRACKED | CT_REPLY
+    for side in SIDES.values():
+        table, origin = side.policy, of_table(side.policy)
+        yield flow(table, INVALID, {"ct_state": (invalid, invalid), PRECEDENCE: 0}, origin, DROP)
+        yield flow(table, UNMATCHED_REPLY, {"ct_state": (reply, reply)}, origin, _decided(side, REPLY, 0))
+        yield flow(table, UNMATCHED, {}, origin, _decided(side, 0, 0))
+        audited = (AUDITED, AUDITED)
+        yield flow(side.audit, _MISSED, {RULE: audited}, of_table(side.audit), DROP)
+        yield flow(side.audit, _DONE, {}, of_table(side.audit), goto(side.verdict))
 
 
-def _always(table: Table, onwards: Table) -> Iterator[Flow]:
-    """An invalid packet is dropped. An ICMP error of the direction in which its connection began has no rule of its own
-    to be matched by: it passes, as its connection is known."""
-    invalid = CT_TRACKED | CT_INVALID
-    yield flow(table, _INVALID, {"ct_state": (invalid, invalid)}, of_table(table), DROP)
-    yield flow(table, _ERROR, {"ct_state": _CONNECTION_ERROR}, of_table(table), goto(onwards))
+def _decided(side: Side, rule: int, priority: int) -> Instructions:
+    return goto(side.audit, SetField(RULE, rule), SetField(PRECEDENCE, priority))
 
 
-def _unmatched(node: ResolvedNode, number: int, direction: Direction) -> Flow:
-    table, register, _ = _STAGES[direction]
-    origin = (CookieKind.UNMATCHED, number)
-    return flow(table, _UNMATCHED, {register: number}, origin, _verdict(node.unmatched, direction))
+def _found(rule: Placed) -> Iterator[Flow]:
+    for matched in rule.traffic:
+        side, other = SIDES[matched.direction], OPPOSITE[matched.direction]
+        yield from _in(side, rule, _below(side, rule, matched, ORIGINALS), rule.number)
+        yield from _in(other, rule, _below(other, rule, matched, REPLIES), rule.number | REPLY)
+        yield from _errors(side, rule, matched)
 
 
-def _node(
-    node: ResolvedNode,
-    number: int,
-    direction: Direction,
-    expanded: Mapping[str, list[Term]],
-    rule_numbers: Mapping[str, int],
-) -> Iterator[Flow]:
-    """What of a leaf's rules stands in one table: rules of its direction, and replies of the other's rules."""
-    table, register, _ = _STAGES[direction]
-    fragments: set[Fragment] = set()
-    for place, rule in enumerate(node.rules):
-        origin, verdict = (CookieKind.RULE, rule_numbers[rule.identity]), _verdict(rule.action, direction)
-        for fields in _matches(rule, direction, expanded[rule.identity], fragments):
-            yield flow(table, FIRST_RULE - place, {register: number, **fields}, origin, verdict)
+def _below(side: Side, rule: Placed, matched: Traffic, views: Sequence[View]) -> Iterator[Clauses]:
+    register, value = on_path(side.path, rule.level, rule.node)
+    for one in clauses(matched, views, side.vif):
+        yield Clauses(one.view, one.version, {register: value, **one.common}, one.clauses)
 
 
-def _matches(rule: Rule, direction: Direction, rule_terms: list[Term], fragments: set[Fragment]) -> Iterator[Fields]:
-    """fragments: those that earlier rules have decided already; this rule's are added."""
-    if direction in rule.directions:
-        for term in rule_terms:
-            yield {**_ORIGINAL, **header(term)}
-            if term.has_numbers and term.protocol != SCTP:
-                yield {**_ORIGINAL_TRACKED, **original_tuple(term), "ip_frag": FIRST_FRAGMENT}
-            if shows_other_protocol(term) or (term.has_numbers and rule.action is Action.ALLOW):
-                yield from _later(False, term, fragments)
-    if _OPPOSITE[direction] in rule.directions:
-        for term in rule_terms:
-            yield {**_REPLY, **original_tuple(term)}
-            if term.has_numbers and rule.action is Action.ALLOW:
-                yield from _later(True, term, fragments)
+def _in(side: Side, rule: Placed, found: Iterator[Clauses], number: int) -> Iterator[Flow]:
+    for one in found:
+        yield from entries(side.policy, rule.priority, one, rule.number, _decided(side, number, rule.priority))
 
 
-def _later(is_reply: bool, term: Term, fragments: set[Fragment]) -> Iterator[Fields]:
-    fragment = is_reply, without_numbers(term)
-    if fragment not in fragments:
-        fragments.add(fragment)
-        state = _REPLY if is_reply else _ORIGINAL_TRACKED
-        yield {**state, **original_tuple(fragment[1]), "ip_frag": LATER_FRAGMENT}
+def _errors(side: Side, rule: Placed, matched: Traffic) -> Iterator[Flow]:
+    """ICMP errors pass as their connection does; they use up no rate, and nobody logs or counts them."""
+    fate = goto(side.commit) if matched.action is RuleAction.ALLOW else DROP
+    for one in _below(side, rule, matched, (View.ERROR,)):
+        yield from entries(side.policy, rule.priority, one, rule.number, fate)
 
 
-def _verdict(action: Action, direction: Direction) -> Instructions:
-    return goto(_STAGES[direction][2]) if action is Action.ALLOW else DROP
+def _asking(leaf: LeafView, metered: set[int]) -> Iterator[Flow]:
+    """A copy of the packet for each of the leaf's audited rules. A meter must drop the copy alone: only connection
+    tracking makes the switch really copy, where else it would undo what it did to the packet. There the copy is of no
+    connection, so replies, which audited rules do not count, are left out before."""
+    for side in SIDES.values():
+        asked = [one for one in leaf.audited if any(part.direction is side.direction for part in one.traffic)]
+        register, value = on_path(side.path, len(leaf.path), leaf.node)
+        for eth_type in (ETH_IPV4, ETH_IPV6):
+            copies: list[Action] = []
+            for one in asked:
+                onwards = Conntrack(_zone(one), side.audit.id) if one.number in metered else Resubmit(side.audit.id)
+                copies.append(Clone((SetField(RULE, AUDITED | one.number), onwards)))
+            fields: Fields = {register: value, RULE: (0, AUDITED), "eth_type": eth_type, "ct_state": (0, CT_REPLY)}
+            if copies:
+                onwards_all = goto(side.verdict, *copies)
+                yield flow(side.audit, _ASKING, fields, (CookieKind.PIPELINE, side.audit.id), onwards_all)
+
+
+def _zone(rule: Placed) -> int:
+    """Its own and no VIF's: fragments that wait there for the rest are not taken for those of the packet itself."""
+    return _COPIES.start + rule.number % len(_COPIES)
+
+
+def _asked(rule: Placed) -> Iterator[Flow]:
+    """Where the deciding rule stands behind it, its priority is lower."""
+    before: Sequence[Fields] = [
+        {PRECEDENCE: (value, mask | 0xFFFF0000)} for value, mask in range_masks(0, rule.priority - 1)
+    ]
+    for matched in rule.traffic:
+        side = SIDES[matched.direction]
+        counted = Instructions(apply=(Resubmit(side.verdict.id),))
+        for one in clauses(matched, ORIGINALS, side.vif):
+            common: Fields = {RULE: AUDITED | rule.number, **one.common}
+            asked = Clauses(one.view, one.version, common, (*one.clauses, before))
+            yield from entries(side.audit, _ASKED, asked, rule.number, counted)

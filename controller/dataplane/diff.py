@@ -26,9 +26,17 @@ class Changes(Generic[K, V]):
 
 
 def diff(desired: Mapping[K, V], actual: Mapping[K, V]) -> Changes[K, V]:
-    """A body that is the same on both sides is in no part of it."""
-    return Changes(
-        add={key: body for key, body in desired.items() if key not in actual},
-        modify={key: body for key, body in desired.items() if key in actual and actual[key] != body},
-        delete={key: body for key, body in actual.items() if key not in desired},
-    )
+    """A body that is the same on both sides is in no part of it; one object on both sides costs no comparison."""
+    if desired is actual:
+        return Changes()
+    add: dict[K, V] = {}
+    modify: dict[K, V] = {}
+    for key, body in desired.items():
+        found = actual.get(key)
+        if found is None:
+            add[key] = body
+        elif found is not body and found != body:
+            modify[key] = body
+    if len(desired) - len(add) == len(actual):
+        return Changes(add, modify)  # all that is there is wanted
+    return Changes(add, modify, {key: body for key, body in actual.items() if key not in desired})

@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from controller.dataplane import registers
 from controller.dataplane.cookies import TAG, CookieKind
+from controller.dataplane.meter_ids import OUR_METERS, RULE_METERS, VIF_METERS
 from controller.dataplane.pipeline import PIPELINE, Table
 
 _HEAD = """# The pipeline of a bridge
@@ -18,24 +22,32 @@ A packet enters at the first table. What no entry matches is dropped. Tables hav
 | table | name | purpose | goes on in |
 | --- | --- | --- | --- |
 """
-_REGISTERS = """
+_REGISTERS_HEAD = """
 ## Registers
 
 | register | holds |
 | --- | --- |
-| reg0 | number of the VIF that sent the packet, 0 for one from outside; its low 16 bits are its conntrack zone |
-| reg1 | number of the VIF that receives it, 0 for the outside; likewise a zone |
-| reg2 | number of the segment |
-| reg3 | which part of a large segment a flooded packet is being copied to |
-| reg4 | number of the policy leaf that judges the packet as egress |
-| reg5 | number of the policy leaf that judges it as ingress |
 """
+_REGISTERS = {
+    (registers.SOURCE_VIF,): "number of the VIF that sent the packet, 0 for one from outside; its low 16 bits are its "
+    "conntrack zone",
+    (registers.TARGET_VIF,): "number of the VIF that receives it, 0 for the outside; likewise a zone",
+    (registers.SEGMENT,): "number of the segment",
+    (registers.FLOOD_CHUNK,): "which part of a large segment a flooded packet is being copied to; "
+    f"{registers.RESENT:#x}: the packet is judged again as egress",
+    (registers.MARK,): "the DSCP that the packet leaves with, plus 1; 0: its own",
+    (registers.EGRESS_DIGEST,): "digest of the rules that judged the packet as egress",
+    (registers.RULE,): "number of the rule that decides, 0: `unmatched` does; "
+    f"bit {registers.REPLY:#x}: of a reply; bit {registers.AUDITED:#x}: an audited rule is being asked",
+    (registers.PRECEDENCE,): "priority of the entry that found that rule",
+    registers.SOURCE_PATH: "numbers of the nodes from the top of the policy tree to the sender's leaf, 16 bits each",
+    registers.TARGET_PATH: "likewise the receiver's",
+}
 _COOKIES = f"""
 ## Cookies
 
 16 bits of tag ({TAG:#x}: ours), 8 bits of kind, 40 bits of the number of what asked for the entry. Entries without our
-tag are somebody else's and are left alone; so are meters above 65535. `weir explain COOKIE` says which policy file and
-line an entry comes from.
+tag are somebody else's and are left alone. `weir explain COOKIE` says which policy file and line an entry comes from.
 
 | kind | number of |
 | --- | --- |
@@ -44,9 +56,24 @@ _NUMBER_OF = {
     CookieKind.PIPELINE: "the table: the entry is always there",
     CookieKind.VIF: "the VIF",
     CookieKind.SEGMENT: "the segment",
-    CookieKind.RULE: "the policy rule",
-    CookieKind.UNMATCHED: "the policy leaf, whose `unmatched` decides",
+    CookieKind.RULE: "the policy rule, whose packets it finds",
+    CookieKind.UNMATCHED: "24 bits: the policy leaf, whose `unmatched` decides; 16 bits: the VIF",
+    CookieKind.UNMATCHED_REPLY: "the same, for replies of connections that no rule matches",
+    CookieKind.VERDICT: "24 bits: the policy rule; 16 bits: the VIF for which it acts and is counted",
+    CookieKind.AUDIT: "24 bits: the policy rule under `stage: audit`; 16 bits: the VIF for which it is counted",
+    CookieKind.REPLY: "24 bits: the policy rule; 16 bits: the VIF; replies of the connections that the rule decides",
 }
+_METERS_HEAD = """
+## Meters
+
+| id | bounds |
+| --- | --- |
+"""
+_METERS = {
+    VIF_METERS: "what the VIF of that number sends",
+    RULE_METERS: "what a rule passes for one VIF; the copies of a VIF's packets that go to the controller",
+}
+_OTHERS = f"\nMeters above {OUR_METERS[-1]} are somebody else's and are left alone.\n"
 _MATCHES = """
 ## What entries match
 
@@ -57,10 +84,17 @@ _MATCHES = """
 
 def page() -> str:
     tables = "".join(map(_row, PIPELINE))
+    held = "".join(f"| {_span(names)} | {purpose} |\n" for names, purpose in _REGISTERS.items())
     cookies = "".join(f"| {kind.value} {kind.name.lower()} | {_NUMBER_OF[kind]} |\n" for kind in CookieKind)
+    meters = "".join(f"| {_span(ids)} | {purpose} |\n" for ids, purpose in _METERS.items())
     matches = "".join(f"| {table.name} | {' '.join(sorted(table.matches))} |\n" for table in PIPELINE)
-    return _HEAD + tables + _REGISTERS + _COOKIES + cookies + _MATCHES + matches
+    lists = (_REGISTERS_HEAD, held, _COOKIES, cookies, _METERS_HEAD, meters, _OTHERS, _MATCHES, matches)
+    return _HEAD + tables + "".join(lists)
 
 
 def _row(table: Table) -> str:
     return f"| {table.id} | {table.name} | {table.purpose} | {', '.join(table.goes_to) or 'a port'} |\n"
+
+
+def _span(names: Sequence[object]) -> str:
+    return str(names[0]) if len(names) == 1 else f"{names[0]} to {names[-1]}"

@@ -11,9 +11,22 @@ from controller.dataplane.match import Match
 
 @dataclass(frozen=True, slots=True, order=True)
 class FlowKey:
+    """Made once and looked up again and again among ten thousands: it keeps its hash."""
+
     table: int
     priority: int
     match: Match
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.table, self.priority, self.match.fields)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[type[FlowKey], tuple[int, int, Match]]:
+        """Hashes of texts differ from process to process."""
+        return FlowKey, (self.table, self.priority, self.match)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +44,22 @@ class MeterBody:
 
 
 @dataclass(frozen=True, slots=True)
+class PacketMeterBody:
+    """The same, counting packets (OFPMF_PKTPS)."""
+
+    rate_pps: int
+    burst_packets: int
+
+
+Meter = MeterBody | PacketMeterBody
+
+
+@dataclass(frozen=True, slots=True)
 class SwitchState:
     """All that Weir wants in a bridge, or has found there. meters: by meter id."""
 
     flows: Mapping[FlowKey, FlowBody] = field(default_factory=dict)
-    meters: Mapping[int, MeterBody] = field(default_factory=dict)
+    meters: Mapping[int, Meter] = field(default_factory=dict)
+
+
+NOTHING = SwitchState()

@@ -6,11 +6,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from controller.dataplane.actions import Conntrack, Instructions, Resubmit
+from controller.dataplane.actions import Action, Clone, Conntrack, Controller, Instructions, Resubmit
 from controller.dataplane.entries import FlowBody, FlowKey, SwitchState
+from controller.dataplane.registers import (
+    EGRESS_DIGEST,
+    FLOOD_CHUNK,
+    MARK,
+    PRECEDENCE,
+    RULE,
+    SEGMENT,
+    SOURCE_PATH,
+    SOURCE_VIF,
+    TARGET_PATH,
+    TARGET_VIF,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,39 +71,79 @@ EGRESS_CONNTRACK = Table(
     frozenset({"eth_type", "ip_proto"}) | _ICMP,
     ("egress_policy",),
 )
-EGRESS_POLICY = Table(
-    30, "egress_policy", "the sender's node judges", frozenset({"reg4"}) | _IP | _L4 | _CT, ("egress_commit",)
+_PATH_OF = {"egress": frozenset(SOURCE_PATH), "ingress": frozenset(TARGET_PATH)}
+
+
+def _judging(direction: str, first_id: int, judge: str, vif: str) -> tuple[Table, Table, Table, Table, Table]:
+    """The five tables in which one side judges. Each rule is found once for all VIFs, and acts for each VIF apart."""
+    names = [f"{direction}_{part}" for part in ("policy", "audit", "verdict", "packets", "commit")]
+    onwards = {"egress": "egress_meter", "ingress": "mark"}[direction]
+    finds = _PATH_OF[direction] | {vif, "conj_id", PRECEDENCE} | _IP | _L4 | _CT
+    return (
+        Table(first_id, names[0], f"the {judge}'s rules: find the one that decides", finds, (names[1], names[4])),
+        Table(
+            first_id + 1,
+            names[1],
+            "rules under `stage: audit` count what they would have decided",
+            finds | {RULE},
+            (names[1], names[2]),
+        ),
+        Table(
+            first_id + 2,
+            names[2],
+            "what the rule does, counted for each rule and VIF: allow with its class and rate, deny, reject, log",
+            frozenset({RULE, vif, FLOOD_CHUNK}),
+            (names[3], names[4]),
+        ),
+        Table(first_id + 3, names[3], "a rule's packet rate for a VIF", frozenset({RULE, vif}), (names[4],)),
+        Table(
+            first_id + 5, names[4], "remember a new connection that was allowed", frozenset({"ct_state", "eth_type"}),
+            (onwards,),
+        ),
+    )  # fmt: skip
+
+
+EGRESS_POLICY, EGRESS_AUDIT, EGRESS_VERDICT, EGRESS_PACKETS, EGRESS_COMMIT = _judging(
+    "egress", 30, "sender", SOURCE_VIF
 )
-EGRESS_COMMIT = Table(
-    35,
-    "egress_commit",
-    "remember a new connection that was allowed",
-    frozenset({"ct_state", "eth_type"}),
-    ("egress_meter",),
+EGRESS_METER = Table(
+    40,
+    "egress_meter",
+    "hold a VIF to its egress rate; note which rules judged",
+    frozenset({SOURCE_VIF, FLOOD_CHUNK}),
+    ("forward",),
 )
-EGRESS_METER = Table(40, "egress_meter", "hold a VIF to its egress rate", frozenset({"reg0"}), ("forward",))
 FORWARD = Table(
     60,
     "forward",
     "find the receivers in the segment",
-    frozenset({"reg0", "reg2", "reg3", "eth_dst"}),
-    ("forward", "ingress_conntrack", "output"),
+    frozenset({SOURCE_VIF, SEGMENT, FLOOD_CHUNK, "eth_dst"}),
+    ("forward", "ingress_conntrack", "output", "mark"),
 )
 INGRESS_CONNTRACK = Table(
     70,
     "ingress_conntrack",
     "look the connection up in the receiver's zone; what hosts need to work skips the policy",
-    frozenset({"reg0", "reg1", "udp_src", "udp_dst"}) | _IP | _ICMP,
-    ("ingress_policy", "output"),
+    frozenset({SOURCE_VIF, TARGET_VIF, "udp_src", "udp_dst"}) | _IP | _ICMP,
+    ("ingress_current", "mark"),
 )
-INGRESS_POLICY = Table(
-    80, "ingress_policy", "the receiver's node judges", frozenset({"reg5"}) | _IP | _L4 | _CT, ("ingress_commit",)
+INGRESS_CURRENT = Table(
+    75,
+    "ingress_current",
+    "what was judged as egress by rules that have changed since is judged anew: both sides judge by one policy",
+    frozenset({SOURCE_VIF, EGRESS_DIGEST}),
+    ("host_protocols", "ingress_policy"),
 )
-INGRESS_COMMIT = Table(
-    85, "ingress_commit", "remember a new connection that was allowed", frozenset({"ct_state", "eth_type"}), ("output",)
+INGRESS_POLICY, INGRESS_AUDIT, INGRESS_VERDICT, INGRESS_PACKETS, INGRESS_COMMIT = _judging(
+    "ingress", 80, "receiver", TARGET_VIF
 )
+MARKING = Table(90, "mark", "write the DSCP of the class or rule", frozenset({MARK, "eth_type"}), ("output",))
 OUTPUT = Table(
-    100, "output", "out of the receiver's port, or tagged out of the segment's uplink", frozenset({"reg1", "reg2"}), ()
+    100,
+    "output",
+    "out of the receiver's port, or tagged out of the segment's uplink",
+    frozenset({TARGET_VIF, SEGMENT}),
+    (),
 )
 
 PIPELINE = (
@@ -100,12 +152,20 @@ PIPELINE = (
     HOST_PROTOCOLS,
     EGRESS_CONNTRACK,
     EGRESS_POLICY,
+    EGRESS_AUDIT,
+    EGRESS_VERDICT,
+    EGRESS_PACKETS,
     EGRESS_COMMIT,
     EGRESS_METER,
     FORWARD,
     INGRESS_CONNTRACK,
+    INGRESS_CURRENT,
     INGRESS_POLICY,
+    INGRESS_AUDIT,
+    INGRESS_VERDICT,
+    INGRESS_PACKETS,
     INGRESS_COMMIT,
+    MARKING,
     OUTPUT,
 )
 BY_ID = {table.id: table for table in PIPELINE}
@@ -132,13 +192,28 @@ def _faults(key: FlowKey, body: FlowBody, state: SwitchState) -> Iterator[str]:
             yield f"{table.name}: {key.match} continues in {name}, which is not declared. Declare it or go elsewhere"
     if instructions.goto is not None and instructions.goto <= key.table:
         yield f"{table.name}: {key.match} goes back to table {instructions.goto}. A goto leads onwards only"
-    if instructions.meter_id is not None and instructions.meter_id not in state.meters:
-        yield f"{table.name}: {key.match} uses meter {instructions.meter_id}, which is missing. Add the meter"
+    for meter_id in _meters(instructions):
+        if meter_id not in state.meters:
+            yield f"{table.name}: {key.match} uses meter {meter_id}, which is missing. Add the meter"
+
+
+def _meters(instructions: Instructions) -> Iterator[int]:
+    if instructions.meter_id is not None:
+        yield instructions.meter_id
+    yield from (action.meter_id for action in _flat(instructions.apply) if isinstance(action, Controller))
 
 
 def _targets(instructions: Instructions) -> Iterator[int]:
     if instructions.goto is not None:
         yield instructions.goto
-    for action in instructions.apply:
+    for action in _flat(instructions.apply):
         if isinstance(action, (Resubmit, Conntrack)) and action.table is not None:
             yield action.table
+
+
+def _flat(actions: Iterable[Action]) -> Iterator[Action]:
+    """Those inside clones too."""
+    for action in actions:
+        yield action
+        if isinstance(action, Clone):
+            yield from _flat(action.actions)

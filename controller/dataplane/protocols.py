@@ -1,6 +1,7 @@
 """Numbers of other people's standards that match fields hold."""
 
 ETH_IPV4, ETH_ARP, ETH_IPV6 = 0x0800, 0x0806, 0x86DD
+IPV6_EXTENSIONS = (0, 43, 44, 51, 60)  # headers that stand before the one that says what an IPv6 packet is
 ICMP, IGMP, TCP, UDP, ICMP6, SCTP = 1, 2, 6, 17, 58, 132
 
 VLAN_PRESENT = 0x1000  # of vlan_vid

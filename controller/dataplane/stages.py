@@ -7,10 +7,12 @@ whose body is the same is not touched: writing it again would refill its bucket 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
+from controller.dataplane.actions import Action, Clone, Controller
 from controller.dataplane.diff import Changes, diff
-from controller.dataplane.entries import FlowBody, FlowKey, MeterBody, SwitchState
+from controller.dataplane.entries import FlowBody, FlowKey, Meter, SwitchState
 from controller.dataplane.text import key_text
 
 
@@ -19,7 +21,7 @@ class Stages:
     """Stage 1: meters.add and meters.modify; 2: flows; 3: meters.delete. False when there is nothing to do."""
 
     flows: Changes[FlowKey, FlowBody] = field(default_factory=Changes)
-    meters: Changes[int, MeterBody] = field(default_factory=Changes)
+    meters: Changes[int, Meter] = field(default_factory=Changes)
 
     def __bool__(self) -> bool:
         return bool(self.flows or self.meters)
@@ -44,5 +46,28 @@ class Failure:
 
 
 def stages(desired: SwitchState, actual: SwitchState) -> Stages:
-    """What leads from `actual` to `desired`."""
-    return Stages(diff(desired.flows, actual.flows), diff(desired.meters, actual.meters))
+    """What leads from `actual` to `desired`.
+
+    A Controller action keeps what its meter was when the entry was written: of a meter that was deleted meanwhile it
+    neither disappears nor knows the new one, and Open vSwitch gives it a stranger's. So entries with such an action are
+    written again with their meter.
+    """
+    flows, meters = diff(desired.flows, actual.flows), diff(desired.meters, actual.meters)
+    if meters.add:
+        stale = {
+            key: body
+            for key, body in desired.flows.items()
+            if body.instructions.apply
+            and key in actual.flows
+            and not meters.add.keys().isdisjoint(_meters_of_copies(body.instructions.apply))
+        }
+        flows = replace(flows, modify={**flows.modify, **stale})
+    return Stages(flows, meters)
+
+
+def _meters_of_copies(actions: Iterable[Action]) -> Iterator[int]:
+    for action in actions:
+        if isinstance(action, Controller):
+            yield action.meter_id
+        elif isinstance(action, Clone):
+            yield from _meters_of_copies(action.actions)

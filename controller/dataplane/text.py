@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 
-from controller.dataplane.actions import Action, Conntrack, Instructions, Output, PopVlan, PushVlan, Resubmit, SetField
-from controller.dataplane.entries import FlowBody, FlowKey, MeterBody, SwitchState
+from controller.dataplane.actions import (
+    Action,
+    Clone,
+    Conjunction,
+    Conntrack,
+    Controller,
+    Instructions,
+    Output,
+    PopVlan,
+    PushVlan,
+    Resubmit,
+    SetField,
+)
+from controller.dataplane.entries import FlowBody, FlowKey, Meter, MeterBody, PacketMeterBody, SwitchState
 from controller.dataplane.fields import FIELDS
 from controller.dataplane.match import Match
 from controller.dataplane.pipeline import BY_ID
@@ -41,7 +53,15 @@ _NAMES = {  # ours to ovs-ofctl's, where they differ
 _ORDER = {name: (not name.startswith("reg"), place) for place, name in enumerate(FIELDS)}  # of fields in a line
 _LAST = (True, len(FIELDS))  # a field of somebody else's entry that Weir does not know
 _CT_STATE = ("new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat")
-_FRAGMENTS = {(1, 1): "yes", (1, 3): "first", (2, 2): "later", (3, 3): "later", (0, 2): "not_later", (0, 3): "no"}
+_FRAGMENTS = {
+    (1, 1): "yes",
+    (1, 3): "first",
+    (2, 2): "later",
+    (3, 3): "later",
+    (0, 2): "not_later",
+    (0, 3): "no",
+    (0, 1): "no",
+}
 
 
 def mac(value: int) -> str:
@@ -85,8 +105,13 @@ def key_text(key: FlowKey, names: bool = True) -> str:
     return f"table={_table(key.table, names)}, priority={key.priority}{',' if match else ''}{match}"
 
 
-def meter_text(number: int, body: MeterBody) -> str:
-    return f"meter={number},kbps,burst,stats,bands=type=drop,rate={body.rate_kbps},burst_size={body.burst_kbit}"
+def meter_text(number: int, body: Meter) -> str:
+    match body:
+        case MeterBody(rate, burst):
+            unit = "kbps"
+        case PacketMeterBody(rate, burst):
+            unit = "pktps"
+    return f"meter={number},{unit},burst,stats,bands=type=drop,rate={rate},burst_size={burst}"
 
 
 def match_text(match: Match) -> str:
@@ -145,10 +170,15 @@ def _table(number: int, names: bool) -> str:
 
 def instructions_text(instructions: Instructions, names: bool = True) -> str:
     words = [f"meter:{instructions.meter_id}"] if instructions.meter_id is not None else []
-    words += [_action(action, names) for action in instructions.apply]
+    if instructions.apply:
+        words.append(_actions(instructions.apply, names))
     if instructions.goto is not None:
         words.append(f"goto_table:{_table(instructions.goto, names)}")
     return ",".join(words) or "drop"
+
+
+def _actions(actions: tuple[Action, ...], names: bool) -> str:
+    return ",".join(_action(action, names) for action in actions) or "drop"
 
 
 def _action(action: Action, names: bool) -> str:
@@ -166,5 +196,11 @@ def _action(action: Action, names: bool) -> str:
             return f"resubmit(,{_table(table, names)})"
         case Conntrack(zone, table, commit):
             onwards = [] if table is None else [f"table={_table(table, names)}"]
-            register = f"zone=NXM_NX_{zone.upper()}[0..15]"
+            register = f"zone={zone}" if isinstance(zone, int) else f"zone=NXM_NX_{zone.upper()}[0..15]"
             return f"ct({','.join([*(['commit'] if commit else []), *onwards, register])})"
+        case Clone(actions):
+            return f"clone({_actions(actions, names)})"
+        case Conjunction(number, clause, of):
+            return f"conjunction({number},{clause}/{of})"
+        case Controller(max_bytes, meter_id):
+            return f"controller(max_len={max_bytes},meter_id={meter_id})"

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from controller.dataplane.pipeline import PIPELINE
+from controller.host.class_queues import ClassShare
 from controller.host.errors import HostError
 from controller.stream.messages import Rates
 from ovsdb.rows import Snapshot, VirtualInterface
+from policies.classes import code_points, uses_classes
 from policies.errors import PolicyErrors
 from policies.hierarchy import Member
-from policies.model import Bandwidth, PolicySet
+from policies.model import NORMAL, Bandwidth, PolicySet
 from policies.parser import parse
+from policies.resolve import resolve
 
 TABLE_NAMES = {table.id: table.name for table in PIPELINE}
 
@@ -90,6 +94,28 @@ def uplink_members(vifs: list[VirtualInterface], policies: PolicySet, uplink: st
         for vif in vifs
         if vif.segment in segments and vif.policy in policies.nodes and policies.nodes[vif.policy].is_leaf
     ]
+
+
+def class_shares(policies: PolicySet, paths: Collection[str]) -> dict[str, tuple[ClassShare, ...]]:
+    """How the traffic of VIFs of these leaves is divided, by path, best class first; empty where it is not.
+
+    Every class of the policy set has its queue, also one that no rule there names yet: a changed rule then changes no
+    queue. Of a rule's own code point that is true as well for a rule under audit.
+    """
+    dividing = {path for path in paths if uses_classes(policies, path)}
+    own = code_points(policies) if dividing else {}
+    return {path: _shares(policies, path, own) if path in dividing else () for path in paths}
+
+
+def _shares(policies: PolicySet, path: str, own: Mapping[str, int]) -> tuple[ClassShare, ...]:
+    chosen: dict[str, set[int]] = defaultdict(set)
+    for rule in resolve(policies, path).rules:
+        if rule.traffic_class is not None and rule.dscp is not None:
+            chosen[rule.traffic_class].add(rule.dscp)
+    return tuple(
+        ClassShare(one.share, () if name == NORMAL else (own[name], *sorted(chosen[name] - {own[name]})))
+        for name, one in policies.classes.items()
+    )
 
 
 def _least(*limits_kbps: int | None) -> int | None:

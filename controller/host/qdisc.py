@@ -17,15 +17,14 @@ from controller.host import qdisc_codec as codec
 from controller.host.errors import HostError
 from controller.host.qdisc_frames import Request
 from controller.host.qdisc_socket import KernelRefusal, QdiscSocket
-from controller.host.queue_plan import MOST_VIF
+from controller.host.queue_ids import vif_of
 from controller.host.queue_tree import (
-    MAJOR,
     ROOT,
     Change,
-    FilterPlan,
     HtbPlan,
     QdiscPlan,
     QueuePlan,
+    SteeringPlan,
     Verb,
     changes,
 )
@@ -43,7 +42,7 @@ class _Found:
     """What a device has. filters: the kernel's handles."""
 
     plan: QueuePlan
-    filters: Mapping[FilterPlan, int]
+    filters: Mapping[SteeringPlan, int]
 
 
 class TrafficControl:
@@ -101,9 +100,10 @@ class TrafficControl:
             return {}
         samples = {0: root.sample}
         if isinstance(root.plan, HtbPlan):
-            for place, sample in map(codec.class_sample, self._dump(link, codec.ask_classes(ifindex))):
-                if 1 <= place & ~MAJOR <= MOST_VIF:
-                    samples[place & ~MAJOR] = sample
+            for body in self._dump(link, codec.ask_classes(ifindex)):
+                vif = vif_of(codec.class_id(body))
+                if vif is not None:
+                    samples[vif] = codec.class_sample(body)
         return samples
 
     def read_roots(self) -> dict[int, codec.RootRow]:
@@ -133,12 +133,12 @@ class TrafficControl:
         answers = self._ask(link, [codec.ask_qdisc(ifindex, row.place) for row in classes if row.leaf])
         for row in (codec.qdisc_row(answer) for answer in answers if isinstance(answer, bytes)):
             qdiscs[row.parent] = row.plan
-        filters: dict[FilterPlan, int] = {}
+        filters: dict[SteeringPlan, int] = {}
         for parent, qdisc in qdiscs.items():
             if isinstance(qdisc, HtbPlan):
                 rows = self._dump(link, qdisc_steering.ask_filters(ifindex, qdisc.handle))
                 steering = qdisc_steering.steering_of(qdisc.handle, [qdisc_steering.filter_row(row) for row in rows])
-                qdiscs[parent] = replace(qdisc, steers=steering.intact)
+                qdiscs[parent] = replace(qdisc, steers=steering.steers)
                 filters.update(steering.handles)
         return _Found(QueuePlan(qdiscs, {row.place: row.plan for row in classes}, frozenset(filters)), filters)
 

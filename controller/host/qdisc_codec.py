@@ -35,8 +35,12 @@ from controller.host.queue_tree import (
     ClassPlan,
     FilterPlan,
     ForeignPlan,
+    HeadDropPlan,
     HtbPlan,
+    MarkPlan,
     QdiscPlan,
+    SteeringPlan,
+    Steers,
     TbfPlan,
     Verb,
 )
@@ -96,9 +100,9 @@ def ask_classes(ifindex: int) -> Request:
     return Request(_GET_CLASS, DUMP, head(ifindex, 0, 0), "read the classes")
 
 
-def requests_of(ifindex: int, change: Change, filters: Mapping[FilterPlan, int]) -> Iterator[Request]:
+def requests_of(ifindex: int, change: Change, filters: Mapping[SteeringPlan, int]) -> Iterator[Request]:
     """What to send for one change. filters: the kernel's handles of those that are there."""
-    if isinstance(change.item, FilterPlan):
+    if isinstance(change.item, (FilterPlan, MarkPlan)):
         yield qdisc_steering.steer(ifindex, change, change.item, filters)
     elif isinstance(change.item, ClassPlan):
         yield _class_request(ifindex, change, change.item)
@@ -123,8 +127,8 @@ def _qdisc_requests(ifindex: int, change: Change, item: QdiscPlan) -> Iterator[R
         yield qdisc_steering.forget(ifindex, handle, what)
     else:  # one without a handle is changed in place where the kind is the same
         yield Request(_NEW_QDISC, CREATE | REPLACE, head(ifindex, handle, change.place) + _qdisc_options(item), what)
-    if isinstance(item, HtbPlan) and item.steers:
-        yield from qdisc_steering.prepare(ifindex, handle, what)
+    if isinstance(item, HtbPlan) and item.steers not in (None, Steers.NOTHING):
+        yield from qdisc_steering.prepare(ifindex, handle, item.steers, what)
 
 
 def qdisc_row(body: bytes) -> QdiscRow:
@@ -135,6 +139,8 @@ def qdisc_row(body: bytes) -> QdiscRow:
         plan = HtbPlan(found.handle, _HTB.unpack_from(dict(attributes(own))[_HTB_INIT])[2])
     elif kind == "bfifo":
         plan = BfifoPlan(*struct.unpack_from("=I", own))
+    elif kind == "pfifo_head_drop":
+        plan = HeadDropPlan(*struct.unpack_from("=I", own))
     elif kind == "tbf":
         nested = dict(attributes(own))
         rate, _, limit_bytes, ticks, _ = _TBF.unpack_from(nested[_PARAMETERS])
@@ -148,10 +154,13 @@ def root_row(body: bytes) -> RootRow | None:
     return RootRow(ifindex, handle, _sample(row(body).attributes)) if parent == ROOT and handle else None
 
 
-def class_sample(body: bytes) -> tuple[int, QueueSample]:
-    """The class's id, and its counters alone."""
-    found = row(body)
-    return found.handle, _sample(found.attributes)
+def class_id(body: bytes) -> int:
+    return places(body)[1]
+
+
+def class_sample(body: bytes) -> QueueSample:
+    """The counters of a class alone."""
+    return _sample(row(body).attributes)
 
 
 def class_row(body: bytes) -> ClassRow | None:
@@ -178,11 +187,13 @@ def _qdisc_options(item: QdiscPlan) -> bytes:
         return options("htb", attribute(_HTB_INIT, _HTB.pack(_HTB_VERSION, _HTB_R2Q, item.default_minor, 0, 0)))
     if isinstance(item, BfifoPlan):
         return options("bfifo", struct.pack("=I", item.limit_bytes), nested=False)
+    if isinstance(item, HeadDropPlan):
+        return options("pfifo_head_drop", struct.pack("=I", item.limit_packets), nested=False)
     if isinstance(item, TbfPlan):
         rate, wide = _rate(item.rate_kbps, _TBF_RATE64)
         body = _TBF.pack(rate, bytes(_RATE.size), item.limit_bytes, _ticks(item.burst_us), 0)
         return options("tbf", attribute(_PARAMETERS, body) + wide)
-    raise TypeError(f"a qdisc of kind {item.kind} can only be read. Plan one of htb, bfifo or tbf.")
+    raise TypeError(f"a qdisc of kind {item.kind} can only be read. Plan one of the others.")
 
 
 def _class_options(item: ClassPlan) -> bytes:

@@ -5,15 +5,40 @@ weight (quantum) within one level only. Each such qdisc has one class above all 
 link's capacity; in a nested one it is as wide as PASS_KBPS, since the class outside already bounds it, and a second
 bucket of the same rate would only add its own rounding and lateness. What has no limit of its own is as wide.
 
-A class id is `major:minor`. Major: ROOT_MAJOR outermost, else the node's number. Minor: the VIF's number, or
-INNER_MINORS + the node's number. So a VIF that comes or goes touches its own classes and filters and no other.
+A VIF that comes or goes touches its own classes and filters and no other, see `queue_ids`. Below a VIF's class stands
+its queue, or one for each of its traffic classes, see `class_queues`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from controller.host.class_queues import ClassShare, divide
+from controller.host.queue_ids import (
+    CLASS_MAJORS,
+    DEFAULT_MINOR,
+    INNER_MINORS,
+    MOST_NODE,
+    MOST_VIF,
+    ROOT_MAJOR,
+    TRUNK_MINOR,
+    QueuePlanError,
+    class_majors,
+)
+from controller.host.queue_sizes import (
+    BURST_US,
+    FRAME_BYTES,
+    LEAST_KBPS,
+    LEAST_QUEUE_BYTES,
+    MOST_BURST_US,
+    PASS_KBPS,
+    burst_us,
+    quanta,
+    size_bytes,
+    time_us,
+    token_kbps,
+)
 from controller.host.queue_tree import (
     ROOT,
     BfifoPlan,
@@ -22,50 +47,38 @@ from controller.host.queue_tree import (
     HtbPlan,
     QdiscPlan,
     QueuePlan,
+    SteeringPlan,
+    Steers,
     TbfPlan,
 )
 from policies.hierarchy import Branch, Leaf
 
-FRAME_BYTES = 1518  # largest frame on the wire, with a VLAN tag, without FCS
-ROOT_MAJOR = 0x7FFF  # the kernel numbers from 0x8000 what has no handle
-INNER_MINORS = 0xC000
-TRUNK_MINOR = 0xFFFF  # the class above all others of its qdisc
-DEFAULT_MINOR = 0xFFFE  # for frames that no filter names
-MOST_VIF = INNER_MINORS - 1
-MOST_NODE = DEFAULT_MINOR - INNER_MINORS - 1
 DEFAULT_PRIORITY = 7  # borrows only what nobody else wants
-
-LEAST_KBPS = 1  # no rate may be 0
-MOST_TOKEN_KBPS = 128  # rate of a class without a guarantee, see `token_kbps`
-TOKEN_SHARE = 2000  # one part in so many of the level's width, and
-TOKENS_SHARE = 25  # one part in so many for all siblings together
-PASS_KBPS = 1_000_000_000  # never in the way
 DEFAULT_SHARE = 100  # frames that no filter names are guaranteed one part in so many of the capacity
-BURST_US = 2000  # depth of a bucket: two milliseconds at its rate,
-LEAST_BURST_BYTES = 6000  # but four frames at least, so that a timer some milliseconds late loses nothing
-MOST_BURST_US = 200_000_000  # the kernel's field ends at 274 s
 SHAPER_QUEUE_US = 50_000  # the most that a shaper delays, but for
 LEAST_SHAPER_FRAMES = 10
 MOST_SHAPER_BYTES, MOST_SHAPER_US = 250_000, 10_000  # room for what one TCP connection queues; the larger counts
-LEAST_FRAMES = 3  # in any queue
-MOST_LEAF_BYTES = 60_000
-MOST_QUANTUM_BYTES = 200_000  # ratios of weights beyond 131 flatten out
 
 
-class QueuePlanError(ValueError):
-    """A tree can not be planned; says why and what to do."""
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A VIF on its uplink. mac: 48 bits. classes: what its traffic is divided into; empty: not divided."""
+
+    mac: int
+    classes: tuple[ClassShare, ...] = ()
 
 
 def uplink_plan(
-    root: Branch, capacity_kbps: int, macs: Mapping[int, int], node_numbers: Mapping[str, int], leaf_bytes: int
+    root: Branch, capacity_kbps: int, senders: Mapping[int, Sender], node_numbers: Mapping[str, int], leaf_bytes: int
 ) -> QueuePlan:
     """The tree of one uplink of one host: guarantees first, the rest by weight level by level, no limit passed.
 
-    root: the policy tree, of the VIFs that send through this uplink. macs: 48 bits, by VIF number, of every such VIF.
-    node_numbers: of every inner node but the root, by path. leaf_bytes: the most that one VIF may have queued.
+    root: the policy tree, of the VIFs that send through this uplink. senders: by VIF number, every such VIF.
+    node_numbers: of every inner node but the root, by path. leaf_bytes: the most that one leaf may have queued.
     Raises QueuePlanError when a number is missing or too large for a class id.
     """
-    tree = _Tree(macs, node_numbers, leaf_bytes)
+    divided = (number for number, sender in senders.items() if sender.classes)
+    tree = _Tree(senders, class_majors(divided), node_numbers, leaf_bytes)
     width_kbps = max(LEAST_KBPS, capacity_kbps if root.limit_kbps is None else min(capacity_kbps, root.limit_kbps))
     unnamed_kbps = max(LEAST_KBPS, width_kbps // DEFAULT_SHARE)
     tree.open_level(ROOT, ROOT_MAJOR << 16, width_kbps)
@@ -78,19 +91,25 @@ def uplink_plan(
     return QueuePlan(tree.qdiscs, tree.classes, frozenset(tree.filters))
 
 
-def ingress_plan(limit_kbps: int | None, leaf_bytes: int, burst_bytes: int | None = None) -> QueuePlan | None:
-    """What reaches one VIF, held to its limit on the VIF's port. None: no limit, no tree.
+def ingress_plan(
+    limit_kbps: int | None, leaf_bytes: int, burst_bytes: int | None = None, classes: Sequence[ClassShare] = ()
+) -> QueuePlan | None:
+    """What reaches one VIF, held to its limit on the VIF's port, and divided among its classes if it has any.
 
+    None: no limit, no tree, and classes make no difference: this port is then no bottleneck that anybody knows of.
     burst_bytes: what may reach it at once after a pause; None: two milliseconds.
     """
     if limit_kbps is None:
         return None
     limit_kbps = max(LEAST_KBPS, limit_kbps)
     handle = ROOT_MAJOR << 16
-    depth_us = min(MOST_BURST_US, max(burst_us(limit_kbps), _time_us(burst_bytes or 0, limit_kbps)))
+    depth_us = min(MOST_BURST_US, max(burst_us(limit_kbps), time_us(burst_bytes or 0, limit_kbps)))
     body = ClassPlan(handle, limit_kbps, limit_kbps, depth_us, depth_us, FRAME_BYTES)
-    place = handle | DEFAULT_MINOR
-    return QueuePlan({ROOT: HtbPlan(handle, DEFAULT_MINOR), place: BfifoPlan(leaf_bytes)}, {place: body})
+    place, root = handle | DEFAULT_MINOR, HtbPlan(handle, DEFAULT_MINOR)
+    if not classes:
+        return QueuePlan({ROOT: root, place: BfifoPlan(leaf_bytes)}, {place: body})
+    below = divide(place, CLASS_MAJORS.start << 16, classes, limit_kbps, leaf_bytes)
+    return QueuePlan({ROOT: root, **below.qdiscs}, {place: body, **below.classes}, below.filters)
 
 
 def shaper_plan(limit_kbps: int | None, queue_bytes: int, burst_bytes: int | None = None) -> QueuePlan | None:
@@ -104,38 +123,28 @@ def shaper_plan(limit_kbps: int | None, queue_bytes: int, burst_bytes: int | Non
         return None
     limit_kbps = max(LEAST_KBPS, limit_kbps)
     wanted_bytes = min(
-        _size_bytes(SHAPER_QUEUE_US, limit_kbps), max(MOST_SHAPER_BYTES, _size_bytes(MOST_SHAPER_US, limit_kbps))
+        size_bytes(SHAPER_QUEUE_US, limit_kbps), max(MOST_SHAPER_BYTES, size_bytes(MOST_SHAPER_US, limit_kbps))
     )
     room_bytes = max(LEAST_SHAPER_FRAMES * FRAME_BYTES, wanted_bytes)
-    depth_us = _time_us(burst_bytes, limit_kbps) if burst_bytes else BURST_US
-    depth_us = min(MOST_BURST_US, max(depth_us, _time_us(2 * FRAME_BYTES, limit_kbps)))
-    return QueuePlan(
-        {ROOT: TbfPlan(limit_kbps, depth_us, min(max(queue_bytes, LEAST_FRAMES * FRAME_BYTES), room_bytes))}
-    )
-
-
-def leaf_budget(send_buffer_bytes: int, leaves: int) -> int:
-    """The most that each of so many leaves may queue so that all of them fill at most half of a send buffer.
-
-    OVS's userspace datapath sends through one socket, which is charged with about twice the bytes of what is queued; a
-    full buffer would stop every port. Three frames at least, 60 kB at most.
-    """
-    return max(LEAST_FRAMES * FRAME_BYTES, min(MOST_LEAF_BYTES, send_buffer_bytes // (2 * max(1, leaves))))
+    depth_us = time_us(burst_bytes, limit_kbps) if burst_bytes else BURST_US
+    depth_us = min(MOST_BURST_US, max(depth_us, time_us(2 * FRAME_BYTES, limit_kbps)))
+    return QueuePlan({ROOT: TbfPlan(limit_kbps, depth_us, min(max(queue_bytes, LEAST_QUEUE_BYTES), room_bytes))})
 
 
 @dataclass(slots=True)
 class _Tree:
     """A plan in the making."""
 
-    macs: Mapping[int, int]
+    senders: Mapping[int, Sender]
+    class_majors: Mapping[int, int]  # of the VIFs that have traffic classes
     node_numbers: Mapping[str, int]
     leaf_bytes: int
     qdiscs: dict[int, QdiscPlan] = field(default_factory=dict)
     classes: dict[int, ClassPlan] = field(default_factory=dict)
-    filters: set[FilterPlan] = field(default_factory=set)
+    filters: set[SteeringPlan] = field(default_factory=set)
 
     def open_level(self, parent: int, handle: int, width_kbps: int) -> None:
-        self.qdiscs[parent] = HtbPlan(handle, DEFAULT_MINOR, steers=True)
+        self.qdiscs[parent] = HtbPlan(handle, DEFAULT_MINOR, Steers.SOURCE)
         depth_us = burst_us(width_kbps)
         self.classes[handle | TRUNK_MINOR] = ClassPlan(handle, width_kbps, width_kbps, depth_us, depth_us, FRAME_BYTES)
 
@@ -159,16 +168,16 @@ class _Tree:
                     place, child, min(width_kbps, PASS_KBPS if child.limit_kbps is None else child.limit_kbps)
                 )
             else:
-                self.qdiscs[place] = BfifoPlan(self.leaf_bytes)
+                self._queue(place, child.member.number)
                 below = (child.member.number,)
-            self.filters |= {FilterPlan(handle, self._mac(vif), place) for vif in below}
+            self.filters |= {FilterPlan(handle, self._sender(vif).mac, place) for vif in below}
             vifs += below
         return vifs
 
     def _nest(self, place: int, branch: Branch, width_kbps: int) -> tuple[int, ...]:
         handle = (place & 0xFFFF) - INNER_MINORS << 16
         self.open_level(place, handle, PASS_KBPS)
-        self.add_default(handle, LEAST_KBPS, LEAST_FRAMES * FRAME_BYTES)
+        self.add_default(handle, LEAST_KBPS, LEAST_QUEUE_BYTES)
         return self.add_children(handle, branch, width_kbps)
 
     def _inner_minor(self, branch: Branch) -> int:
@@ -182,12 +191,23 @@ class _Tree:
             )
         return INNER_MINORS + number
 
-    def _mac(self, vif: int) -> int:
-        if vif not in self.macs:
+    def _queue(self, place: int, vif: int) -> None:
+        classes = self._sender(vif).classes
+        if not classes:
+            self.qdiscs[place] = BfifoPlan(self.leaf_bytes)
+            return
+        rate_kbps = self.classes[place].rate_kbps
+        below = divide(place, self.class_majors[vif] << 16, classes, rate_kbps, self.leaf_bytes)
+        self.qdiscs |= below.qdiscs
+        self.classes |= below.classes
+        self.filters |= below.filters
+
+    def _sender(self, vif: int) -> Sender:
+        if vif not in self.senders:
             raise QueuePlanError(
                 f"VIF {vif}: its MAC is not known, so its frames can not be told. Plan it when it has one."
             )
-        return self.macs[vif]
+        return self.senders[vif]
 
 
 def _vif_minor(leaf: Leaf) -> int:
@@ -218,33 +238,4 @@ def _own_burst_us(child: Branch | Leaf) -> int:
         return 0
     if child.burst_s is not None:
         return min(MOST_BURST_US, round(child.burst_s * 1_000_000))
-    return min(MOST_BURST_US, _time_us(child.burst_bytes or 0, child.limit_kbps))
-
-
-def token_kbps(width_kbps: int, siblings: int) -> int:
-    """Rate of a class without a guarantee: little enough that all siblings' together hardly count.
-
-    But not the least possible: one frame at its own rate leaves a class in debt for as long as that frame takes, and
-    the debt outlives a change of rate. At 1 kbit/s a guarantee given later would be of no effect for 12 s. A power of
-    two, so that another sibling seldom changes it.
-    """
-    bound_kbps = min(MOST_TOKEN_KBPS, width_kbps // TOKEN_SHARE, width_kbps // TOKENS_SHARE // max(1, siblings))
-    return 1 << max(LEAST_KBPS, bound_kbps).bit_length() - 1
-
-
-def quanta(weights: Iterable[float]) -> list[int]:
-    """Bytes that siblings send in turn: in the ratio of their weights, the smallest one frame (with less HTB errs)."""
-    weights = list(weights)
-    return [min(MOST_QUANTUM_BYTES, round(FRAME_BYTES * weight / min(weights))) for weight in weights]
-
-
-def burst_us(rate_kbps: int) -> int:
-    return min(MOST_BURST_US, max(BURST_US, _time_us(LEAST_BURST_BYTES, rate_kbps)))
-
-
-def _time_us(size_bytes: int, rate_kbps: int) -> int:
-    return -(-size_bytes * 8000 // rate_kbps)
-
-
-def _size_bytes(time_us: int, rate_kbps: int) -> int:
-    return time_us * rate_kbps // 8000
+    return min(MOST_BURST_US, time_us(child.burst_bytes or 0, child.limit_kbps))

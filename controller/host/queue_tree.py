@@ -15,21 +15,33 @@ ROOT = 0xFFFFFFFF  # parent of the outermost qdisc of a device
 MAJOR = 0xFFFF0000  # of a handle or class id
 
 
+class Steers(str, enum.Enum):
+    """By what the filters of a qdisc find a frame's class, through tables that stand there before any filter."""
+
+    NOTHING = "nothing"
+    SOURCE = "source MAC"
+    MARK = "code point"
+
+
 @dataclass(frozen=True, slots=True)
 class HtbPlan:
-    """An HTB qdisc. steers: it carries the tables through which filters find a class by source MAC.
-
-    Reading says steers=None when its filters are neither none nor of that form; they are then made anew.
-    """
+    """An HTB qdisc. Reading says steers=None when its filters are of none of our forms; they are then made anew."""
 
     handle: int
     default_minor: int  # class of what no filter names
-    steers: bool | None = False
+    steers: Steers | None = Steers.NOTHING
 
 
 @dataclass(frozen=True, slots=True)
 class BfifoPlan:
     limit_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeadDropPlan:
+    """A queue that is never full: it drops its oldest frame for a new one, which its sender takes for success."""
+
+    limit_packets: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +58,7 @@ class ForeignPlan:
     kind: str
 
 
-QdiscPlan = HtbPlan | BfifoPlan | TbfPlan | ForeignPlan
+QdiscPlan = HtbPlan | BfifoPlan | HeadDropPlan | TbfPlan | ForeignPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +83,25 @@ class FilterPlan:
     target: int
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class MarkPlan:
+    """In the HTB qdisc with handle `qdisc`, IP packets with this code point (DSCP, 0..63) belong to class `target`."""
+
+    qdisc: int
+    code_point: int
+    target: int
+
+
+SteeringPlan = FilterPlan | MarkPlan
+
+
 @dataclass(frozen=True, slots=True)
 class QueuePlan:
     """All of a device. qdiscs by parent (ROOT or a class id), classes by class id, parents before children in both."""
 
     qdiscs: Mapping[int, QdiscPlan] = field(default_factory=dict)
     classes: Mapping[int, ClassPlan] = field(default_factory=dict)
-    filters: frozenset[FilterPlan] = frozenset()
+    filters: frozenset[SteeringPlan] = frozenset()
 
 
 class Verb(str, enum.Enum):
@@ -92,7 +116,7 @@ class Change:
 
     verb: Verb
     place: int
-    item: QdiscPlan | ClassPlan | FilterPlan
+    item: QdiscPlan | ClassPlan | SteeringPlan
 
     def __str__(self) -> str:
         kind = type(self.item).__name__.removesuffix("Plan").lower()
@@ -209,7 +233,7 @@ def _additions(desired: QueuePlan, actual: QueuePlan) -> Iterator[Change]:
         yield Change(Verb.SET, item.qdisc, item)
 
 
-def _outside_in(plan: QueuePlan, filters: Set[FilterPlan]) -> list[FilterPlan]:
+def _outside_in(plan: QueuePlan, filters: Set[SteeringPlan]) -> list[SteeringPlan]:
     """Ordered by how deep their qdiscs hang, and within one depth so that equal sets give equal lists."""
     parents = {qdisc.handle: parent for parent, qdisc in plan.qdiscs.items() if isinstance(qdisc, HtbPlan)}
 
@@ -218,7 +242,7 @@ def _outside_in(plan: QueuePlan, filters: Set[FilterPlan]) -> list[FilterPlan]:
         return 0 if parent == ROOT else 1 + depth(parent & MAJOR)
 
     depths = {handle: depth(handle) for handle in {item.qdisc for item in filters}}
-    return sorted(filters, key=lambda item: (depths[item.qdisc], item))
+    return sorted(filters, key=lambda item: (depths[item.qdisc], item.qdisc, item))
 
 
 def _children_first(plan: QueuePlan, places: Set[int]) -> list[int]:

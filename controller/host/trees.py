@@ -14,7 +14,7 @@ from controller.host.errors import HostError
 from controller.host.kinds import veth
 from controller.host.link_codec import Link
 from controller.host.link_table import LinkTable
-from controller.host.queue_plan import ROOT_MAJOR
+from controller.host.queue_ids import ROOT_MAJOR
 from controller.host.shaper_samples import ShaperSamples
 from controller.host.wish import Faults, Wish, Wishes
 from controller.stream.messages import QueueSample, VifSample

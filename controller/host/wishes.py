@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.host import desired
+from controller.host.class_queues import ClassShare, leaves_of
 from controller.host.desired import Limits
-from controller.host.queue_plan import QueuePlanError, ingress_plan, leaf_budget, shaper_plan, uplink_plan
+from controller.host.queue_ids import QueuePlanError
+from controller.host.queue_plan import Sender, ingress_plan, shaper_plan, uplink_plan
+from controller.host.queue_sizes import leaf_budget
 from controller.host.queue_tree import QueuePlan
 from controller.host.settings import AgentConfig
 from controller.host.wish import Wish, Wishes
@@ -49,21 +52,25 @@ def plan(
     """nodes: the numbers of policy nodes by path."""
     users = {name: desired.uplink_members([one.vif for one in held], policies, name) for name in config.uplinks}
     limited = [one for one in held if one.limits.ingress_kbps is not None and one.queues_on_port]
-    leaves = len(limited) + sum(len(members) + 1 for members in users.values())
+    classes = desired.class_shares(policies, {one.vif.policy for one in held})
+    senders = {one.vif.number: Sender(int(one.vif.mac.replace(":", ""), 16), classes[one.vif.policy]) for one in held}
+    queued = [one.vif.number for one in limited] + [member.number for members in users.values() for member in members]
+    leaves = sum(leaves_of(senders[number].classes) for number in queued) + len(users)
     leaf_bytes = leaf_budget(send_buffer_bytes, leaves)
-    macs = {one.vif.number: int(one.vif.mac.replace(":", ""), 16) for one in held}
     uplinks, faults = dict[str, Wish](), dict[str, str]()
     for name, device in config.uplinks.items():
         capacity_kbps = desired.capacity_kbps(policies, name, config.chassis)
         if capacity_kbps is None:
             continue
         root = bandwidth_tree(policies, Direction.EGRESS, users[name])
-        numbers = {member.number: macs[member.number] for member in users[name]}
+        own = {member.number: senders[member.number] for member in users[name]}
         try:
-            uplinks[name] = Wish(device, uplink_plan(root, capacity_kbps, numbers, nodes, leaf_bytes))
+            uplinks[name] = Wish(device, uplink_plan(root, capacity_kbps, own, nodes, leaf_bytes))
         except QueuePlanError as fault:
             faults[name] = str(fault)
-    ingress = {one.vif.number: Wish(one.port, _ingress(one.limits, leaf_bytes)) for one in limited}
+    ingress = {
+        one.vif.number: Wish(one.port, _ingress(one.limits, leaf_bytes, classes[one.vif.policy])) for one in limited
+    }
     shapers = {one.vif.number: _shaper(one, one.place) for one in held if one.place is not None}
     return Planned(Wishes(uplinks, ingress, shapers), faults, _note(send_buffer_bytes, leaves, leaf_bytes))
 
@@ -80,8 +87,8 @@ def _note(send_buffer_bytes: int, leaves: int, leaf_bytes: int) -> str | None:
     )
 
 
-def _ingress(limits: Limits, leaf_bytes: int) -> QueuePlan | None:
-    return ingress_plan(limits.ingress_kbps, leaf_bytes, limits.ingress_burst_bytes)
+def _ingress(limits: Limits, leaf_bytes: int, classes: Sequence[ClassShare]) -> QueuePlan | None:
+    return ingress_plan(limits.ingress_kbps, leaf_bytes, limits.ingress_burst_bytes, classes)
 
 
 def _shaper(one: HeldVif, place: Path) -> Wish:

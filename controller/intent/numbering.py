@@ -1,8 +1,8 @@
 """Numbers for what a policy names and for VIFs. Pure.
 
-The numbers of segments and rules stand in flow entries and cookies and are never given twice. Those of VIFs and nodes
-must fit into less: into the minor and major numbers of queue classes, a VIF's into a conntrack zone too. They are given
-out in a circle, so that one comes back only after all others have had their turn.
+The numbers of segments are never given twice. The others must fit: a rule's into the 24 bits that a cookie has for it,
+those of VIFs and nodes into the minor and major numbers of queue classes, a VIF's into a conntrack zone too. They are
+given out in a circle, so that one comes back only after all others have had their turn.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from policies.model import PolicySet
 
 VIF = "vif"  # key in next_number; the others are the kinds of identifiers
-CIRCLES = {VIF: range(1, 0xC000), "node": range(1, 0x3FFE)}  # see host/queue_plan
+CIRCLES = {
+    VIF: range(1, 0xC000),  # as of nodes: see host/queue_plan
+    "node": range(1, 0x3FFE),
+    "rule": range(1, 1 << 24),  # see dataplane/cookies
+}
 
 
 def named(policies: PolicySet) -> Iterator[tuple[str, str]]:
@@ -34,7 +38,7 @@ def renumber(
     Raises NoNumberLeft.
     """
     wanted = sorted(set(named(policies)))
-    after = {name: numbers[name] for name in wanted if name in numbers}
+    after = {name: numbers[name] for name in wanted if name in numbers and _fits(name[0], numbers[name])}
     taken: dict[str, set[int]] = defaultdict(set)
     following = dict(next_number)
     for (kind, _), number in after.items():
@@ -45,6 +49,11 @@ def renumber(
             after[kind, key], following[kind] = number, number_after(kind, number)
             taken[kind].add(number)
     return after, following
+
+
+def _fits(kind: str, number: int) -> bool:
+    """Older versions numbered rules without end."""
+    return kind not in CIRCLES or number in CIRCLES[kind]
 
 
 class NoNumberLeft(ValueError):

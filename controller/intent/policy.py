@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_interface
 
 from controller.intent.errors import NotInForce, Rejected
@@ -15,11 +15,15 @@ from controller.intent.wait import Change, await_in_force
 from controller.intent.writing import write
 from ovsdb.rows import Snapshot, VirtualInterface
 from ovsdb.weir_db import Command, PolicyText, WeirDb
+from policies.capability import unenforced
+from policies.errors import PolicyError, PolicyErrors
+from policies.findings import Finding
 from policies.model import PolicySet
 from policies.parser import parse
 
 DEADLINE_S = 30.0
 SHOWN = 8  # names in a line; more are counted
+LONGEST_REASON = 500  # characters
 
 
 def check(files: Mapping[str, str], snapshot: Snapshot | None = None) -> PolicySet:
@@ -33,19 +37,25 @@ def check(files: Mapping[str, str], snapshot: Snapshot | None = None) -> PolicyS
     return policies
 
 
-def apply(
-    db: WeirDb,
-    files: Mapping[str, str],
-    by: str,
-    deadline_s: float = DEADLINE_S,
-    now_s: Callable[[], float] = time.time,
-) -> int:
+def shortfall(policies: PolicySet) -> list[Finding]:
+    """What of a policy set this version does not enforce and is told to go without: warnings.
+
+    Raises PolicyErrors with what it does not enforce and has not been told so of.
+    """
+    findings = unenforced(policies)
+    refusals = [found for found in findings if found.is_refusal]
+    if refusals:
+        raise PolicyErrors(PolicyError(found.position, found.path, found.problem, found.remedy) for found in refusals)
+    return findings
+
+
+def apply(db: WeirDb, files: Mapping[str, str], by: str, reason: str = "", deadline_s: float = DEADLINE_S) -> int:
     """Replaces the whole policy set; returns its version once it is in force on every chassis.
 
     Applying what is in force already writes nothing. Raises PolicyErrors and Rejected (nothing is changed), NotInForce
     (it is written, and comes into force where it is not as soon as what is in the way has gone), DatabaseError.
     """
-    cfg, base = _submitted(db, files, by, now_s)
+    cfg, base = _submitted(db, files, by, reason)
     lines: list[str] = []
     try:
         await_in_force(db, Change(cfg, base), deadline_s)
@@ -59,22 +69,25 @@ def apply(
     return snapshot.policy_version
 
 
-def submit(db: WeirDb, files: Mapping[str, str], by: str, now_s: Callable[[], float] = time.time) -> int:
+def submit(db: WeirDb, files: Mapping[str, str], by: str, reason: str = "") -> int:
     """Writes the policy set without waiting. Returns the sequence number under which it takes effect."""
-    return _submitted(db, files, by, now_s)[0]
+    return _submitted(db, files, by, reason)[0]
 
 
-def _submitted(db: WeirDb, files: Mapping[str, str], by: str, now_s: Callable[[], float]) -> tuple[int, Snapshot]:
+def _submitted(db: WeirDb, files: Mapping[str, str], by: str, reason: str) -> tuple[int, Snapshot]:
+    if len(reason) > LONGEST_REASON or not reason.isprintable():
+        raise Rejected([f"the reason is no line of text. Use at most {LONGEST_REASON} printable characters."])
 
     def decide(base: Snapshot) -> Command:
         policies = check(files, base)
+        shortfall(policies)
         try:
             numbers, next_number = renumber(policies, base.numbers, base.next_number)
         except NoNumberLeft as fault:
             raise Rejected([str(fault)]) from fault
         if base.policy_version and dict(files) == dict(base.files) and numbers == dict(base.numbers):
             return Command()
-        return Command(policy=PolicyText(files, by, now_s()), numbers=numbers, next_number=next_number)
+        return Command(policy=PolicyText(files, by, time.time(), reason), numbers=numbers, next_number=next_number)
 
     return write(db, decide, f"weir policy apply by {by}")
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from controller.dataplane.actions import (
     Action,
+    Clone,
+    Conjunction,
     Conntrack,
+    Controller,
     Instructions,
     Output,
     PopVlan,
@@ -21,18 +24,26 @@ from controller.openflow.wire import NICIRA_EXPERIMENTER, WireError, padded
 
 _OUTPUT, _PUSH_VLAN, _POP_VLAN, _SET_FIELD, _EXPERIMENTER = 0, 17, 18, 25, 0xFFFF
 _GOTO, _APPLY, _METER = 1, 4, 6
-_NX_RESUBMIT_TABLE, _NX_CT = 14, 35
+_NX_RESUBMIT_TABLE, _NX_CONJUNCTION, _NX_CT, _NX_CONTROLLER2, _NX_CLONE = 14, 34, 35, 37, 42
 _ETHERTYPE_VLAN = 0x8100
 _SAME_IN_PORT = 0xFFF8  # NX resubmit: keep the packet's in_port
 _CT_COMMIT = 1
 _CT_NO_TABLE = 0xFF
 _ZONE_BITS = 0 << 6 | (16 - 1)  # offset 0, 16 bits of the register
+_MAX_LENGTH, _METER_ID = 0, 5  # properties of NX controller2
+_WHOLE = 0xFFFF  # its maximum length that Open vSwitch leaves out
+_MOST_NESTED = 4  # clones within clones that are read; Weir writes fewer
 
 _TYPE_LENGTH = struct.Struct("!HH")
 _OUTPUT_ACTION = struct.Struct("!HHIH6x")
 _VLAN_ACTION = struct.Struct("!HHH2x")
 _RESUBMIT_ACTION = struct.Struct("!HHIHHB3x")
 _CT_ACTION = struct.Struct("!HHIHHIHB3xH")
+_NX_ACTION = struct.Struct("!HHIH")
+_NX_PADDED_ACTION = struct.Struct("!HHIH6x")  # clone, followed by actions, and controller2, by properties
+_CONJUNCTION_ACTION = struct.Struct("!HHIHBBI")
+_LENGTH_PROPERTY = struct.Struct("!HHH2x")
+_METER_PROPERTY = struct.Struct("!HHI")
 _GOTO_INSTRUCTION = struct.Struct("!HHB3x")
 _METER_INSTRUCTION = struct.Struct("!HHI")
 _APPLY_INSTRUCTION = struct.Struct("!HH4x")
@@ -53,11 +64,15 @@ def encode_instructions(instructions: Instructions) -> bytes:
     if instructions.meter_id is not None:
         parts.append(_METER_INSTRUCTION.pack(_METER, _METER_INSTRUCTION.size, instructions.meter_id))
     if instructions.apply:
-        actions = b"".join(map(_encode_action, instructions.apply))
+        actions = encode_actions(instructions.apply)
         parts.append(_APPLY_INSTRUCTION.pack(_APPLY, _APPLY_INSTRUCTION.size + len(actions)) + actions)
     if instructions.goto is not None:
         parts.append(_GOTO_INSTRUCTION.pack(_GOTO, _GOTO_INSTRUCTION.size, instructions.goto))
     return b"".join(parts)
+
+
+def encode_actions(actions: Iterable[Action]) -> bytes:
+    return b"".join(map(_encode_action, actions))
 
 
 def decode_instructions(data: bytes) -> Instructions:
@@ -71,10 +86,10 @@ def decode_instructions(data: bytes) -> Instructions:
         elif kind == _GOTO and len(part) == _GOTO_INSTRUCTION.size:
             goto = _GOTO_INSTRUCTION.unpack(part)[2]
         elif kind == _APPLY and len(part) >= _APPLY_INSTRUCTION.size:
-            actions = [_decode_action(*action) for action in _parts(part[_APPLY_INSTRUCTION.size :])]
-            apply = tuple(action for action in actions if action is not None)
-            if len(apply) < len(actions):
+            actions = _decode_actions(part[_APPLY_INSTRUCTION.size :], _MOST_NESTED)
+            if actions is None:
                 return ForeignInstructions(found=data)
+            apply = actions
         else:
             return ForeignInstructions(found=data)
     return Instructions(meter_id, apply, goto)
@@ -105,45 +120,98 @@ def _encode_action(action: Action) -> bytes:
         case PopVlan():
             return _VLAN_ACTION.pack(_POP_VLAN, _VLAN_ACTION.size, 0)
         case Resubmit(table):
-            size = _RESUBMIT_ACTION.size
-            nicira = (NICIRA_EXPERIMENTER, _NX_RESUBMIT_TABLE)
-            return _RESUBMIT_ACTION.pack(_EXPERIMENTER, size, *nicira, _SAME_IN_PORT, table)
-        case Conntrack(zone_register, table, commit):
-            return _CT_ACTION.pack(
-                _EXPERIMENTER,
-                _CT_ACTION.size,
-                NICIRA_EXPERIMENTER,
-                _NX_CT,
-                _CT_COMMIT if commit else 0,
-                oxm.nxm_header(zone_register),
-                _ZONE_BITS,
-                _CT_NO_TABLE if table is None else table,
-                0,
-            )
+            return _nicira(_RESUBMIT_ACTION, _NX_RESUBMIT_TABLE, _SAME_IN_PORT, table)
+        case Conntrack(zone, table, commit):
+            onwards = _CT_NO_TABLE if table is None else table
+            flags = _CT_COMMIT if commit else 0
+            source = (0, zone) if isinstance(zone, int) else (oxm.nxm_header(zone), _ZONE_BITS)
+            return _nicira(_CT_ACTION, _NX_CT, flags, *source, onwards, 0)
+        case Conjunction(number, clause, of):
+            return _nicira(_CONJUNCTION_ACTION, _NX_CONJUNCTION, clause - 1, of, number)
+        case Clone(actions):
+            return _nicira(_NX_PADDED_ACTION, _NX_CLONE, followed_by=encode_actions(actions))
+        case Controller(max_bytes, meter_id):
+            properties = _METER_PROPERTY.pack(_METER_ID, _METER_PROPERTY.size, meter_id)
+            if max_bytes != _WHOLE:
+                properties = _LENGTH_PROPERTY.pack(_MAX_LENGTH, _LENGTH_PROPERTY.size, max_bytes) + properties
+            return _nicira(_NX_PADDED_ACTION, _NX_CONTROLLER2, followed_by=properties)
 
 
-def _decode_action(kind: int, part: bytes) -> Action | None:
+def _nicira(layout: struct.Struct, subtype: int, *fields: int, followed_by: bytes = b"") -> bytes:
+    size = layout.size + len(followed_by)
+    return layout.pack(_EXPERIMENTER, size, NICIRA_EXPERIMENTER, subtype, *fields) + followed_by
+
+
+def _decode_actions(data: bytes, nested: int) -> tuple[Action, ...] | None:
+    """None when there is one among them that Weir does not write. nested: how deep clones may be."""
+    actions = []
+    for kind, part in _parts(data):
+        action = _decode_action(kind, part, nested)
+        if action is None:
+            return None
+        actions.append(action)
+    return tuple(actions)
+
+
+def _decode_action(kind: int, part: bytes, nested: int) -> Action | None:
     """None for an action that Weir does not write."""
     if kind == _OUTPUT and len(part) == _OUTPUT_ACTION.size:
         return Output(_OUTPUT_ACTION.unpack(part)[2])
     if kind == _SET_FIELD:
         field = oxm.decode_field(part[_TYPE_LENGTH.size :])
         return None if field is None else SetField(*field)
-    for known in (PushVlan(), PopVlan()):
-        if part == _encode_action(known):
-            return known
-    if kind == _EXPERIMENTER and len(part) == _RESUBMIT_ACTION.size:
-        resubmit = Resubmit(_RESUBMIT_ACTION.unpack(part)[5])
-        return resubmit if part == _encode_action(resubmit) else None
-    if kind == _EXPERIMENTER and len(part) == _CT_ACTION.size:
-        return _decode_conntrack(part)
-    return None
+    if kind == _EXPERIMENTER and len(part) >= _RESUBMIT_ACTION.size:
+        subtype = _NX_ACTION.unpack_from(part)[3]
+        if subtype == _NX_CLONE:
+            return _decode_clone(part, nested)
+        decode = _NX_DECODERS.get(subtype)
+        action = None if decode is None else decode(part)
+        return action if action is not None and part == _encode_action(action) else None
+    return next((known for known in (PushVlan(), PopVlan()) if part == _encode_action(known)), None)
+
+
+def _decode_clone(part: bytes, nested: int) -> Clone | None:
+    head = _NX_PADDED_ACTION.size
+    if nested == 0 or part[:head] != _NX_PADDED_ACTION.pack(_EXPERIMENTER, len(part), NICIRA_EXPERIMENTER, _NX_CLONE):
+        return None
+    actions = _decode_actions(part[head:], nested - 1)
+    return None if actions is None else Clone(actions)
+
+
+def _decode_resubmit(part: bytes) -> Resubmit | None:
+    return Resubmit(_RESUBMIT_ACTION.unpack(part)[5]) if len(part) == _RESUBMIT_ACTION.size else None
 
 
 def _decode_conntrack(part: bytes) -> Conntrack | None:
-    flags, zone, _, table = _CT_ACTION.unpack(part)[4:8]
-    register = oxm.decode_field(zone.to_bytes(4, "big") + bytes(4))
+    if len(part) != _CT_ACTION.size:
+        return None
+    flags, source, number, table = _CT_ACTION.unpack(part)[4:8]
+    register = oxm.decode_field(source.to_bytes(4, "big") + bytes(4)) if source else (number, 0)
     if register is None:
         return None
-    conntrack = Conntrack(register[0], None if table == _CT_NO_TABLE else table, bool(flags & _CT_COMMIT))
-    return conntrack if part == _encode_action(conntrack) else None
+    return Conntrack(register[0], None if table == _CT_NO_TABLE else table, bool(flags & _CT_COMMIT))
+
+
+def _decode_conjunction(part: bytes) -> Conjunction | None:
+    if len(part) != _CONJUNCTION_ACTION.size:
+        return None
+    clause, of, number = _CONJUNCTION_ACTION.unpack(part)[4:]
+    return Conjunction(number, clause + 1, of)
+
+
+def _decode_controller(part: bytes) -> Controller | None:
+    """Of its properties Weir writes the meter, last, and the maximum length before it."""
+    meter_at = len(part) - _METER_PROPERTY.size
+    length_at = meter_at - _LENGTH_PROPERTY.size
+    if meter_at < _NX_PADDED_ACTION.size:
+        return None
+    max_bytes = _WHOLE if length_at < _NX_PADDED_ACTION.size else _LENGTH_PROPERTY.unpack_from(part, length_at)[2]
+    return Controller(max_bytes, _METER_PROPERTY.unpack_from(part, meter_at)[2])
+
+
+_NX_DECODERS: dict[int, Callable[[bytes], Action | None]] = {
+    _NX_RESUBMIT_TABLE: _decode_resubmit,
+    _NX_CT: _decode_conntrack,
+    _NX_CONJUNCTION: _decode_conjunction,
+    _NX_CONTROLLER2: _decode_controller,
+}

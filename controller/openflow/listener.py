@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import ryu.base.app_manager  # noqa: F401  (declares the options whose defaults are set here)
 from ryu import cfg
 from ryu.ofproto import ofproto_parser, ofproto_v1_3_parser
 
+from controller.openflow.punts import Punt, decode_punt
 from controller.openflow.session import Datapath, SwitchSession
-from controller.openflow.wire import VERSION
+from controller.openflow.wire import VERSION, Type, WireError
 
 LOG = logging.getLogger("weir.openflow")
 
@@ -29,13 +31,17 @@ def set_defaults() -> None:
 
 
 class Switchboard:
-    """The sessions of the switches that are connected: one a switch, the newest connection's."""
+    """The sessions of the switches that are connected: one a switch, the newest connection's.
 
-    def __init__(self) -> None:
+    punted: gets each packet that an entry of ours sends up; returns at once, as the connection waits meanwhile.
+    """
+
+    def __init__(self, punted: Callable[[Punt], None]) -> None:
         self._sessions: dict[Datapath, SwitchSession] = {}
+        self._punted = punted
 
     def attach(self) -> None:
-        """Takes the place of Ryu's OpenFlow 1.3 parser: what answers a session goes to it, the rest to Ryu."""
+        """Takes the place of Ryu's OpenFlow 1.3 parser: what is for a session goes to it, the rest to Ryu."""
         ofproto_parser.register_msg_parser(VERSION)(self._parse)
 
     def connect(self, datapath: Datapath) -> tuple[SwitchSession, SwitchSession | None]:
@@ -60,11 +66,28 @@ class Switchboard:
         """
         _, kind, _, xid, content = message
         session = self._sessions.get(datapath)
-        if session is not None and session.take(kind, xid, bytes(content)):
-            return None
+        if session is not None:
+            if session.take(kind, xid, bytes(content)):
+                return None
+            if kind == Type.PACKET_IN and self._punt(session, bytes(content)):
+                return None
         try:
             parsed: object = ofproto_v1_3_parser.msg_parser(datapath, *message)
         except Exception as fault:
             LOG.warning("Ryu cannot parse a message of type %d and %d bytes: %r", kind, len(content), fault)
             return None
         return parsed
+
+    def _punt(self, session: SwitchSession, packet_in: bytes) -> bool:
+        """False when it is for somebody else."""
+        try:
+            punt = decode_punt(session.datapath_id, packet_in)
+            if punt is not None:
+                self._punted(punt)
+        except WireError as fault:
+            LOG.warning("switch %s: %s", session.datapath_id, fault)
+        except Exception:  # whoever sent the packet must not end the connection with it
+            LOG.exception("switch %s: a packet that it sent up could not be dealt with", session.datapath_id)
+        else:
+            return punt is not None
+        return True

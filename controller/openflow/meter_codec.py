@@ -6,12 +6,12 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from controller.dataplane.entries import MeterBody
+from controller.dataplane.entries import Meter, MeterBody, PacketMeterBody
 from controller.openflow.wire import ANY, Frame, Multipart, Type, WireError, message, multipart_request
 
 _ADD, _MODIFY, _DELETE = 0, 1, 2
-_KBPS, _BURST, _STATS = 1, 4, 8
-_FLAGS = _KBPS | _BURST | _STATS
+_KBPS, _PKTPS, _BURST, _STATS = 1, 2, 4, 8
+_IN_KBPS, _IN_PKTPS = _KBPS | _BURST | _STATS, _PKTPS | _BURST | _STATS
 _DROP = 1
 
 _METER_MOD = struct.Struct("!HHI")
@@ -19,6 +19,7 @@ _BAND = struct.Struct("!HHII4x")
 _REQUEST = struct.Struct("!I4x")
 _CONFIG = struct.Struct("!HHI")
 _STATISTICS = struct.Struct("!IH6x4xQQII")
+_STATISTICS_HEAD = struct.Struct("!IH")
 _BAND_STATISTICS = struct.Struct("!QQ")
 
 
@@ -40,68 +41,77 @@ class MeterCounters:
     duration_s: float
 
 
-def add_meter(xid: int, meter_id: int, body: MeterBody) -> bytes:
-    return _meter_mod(xid, _ADD, meter_id, _encode_band(body))
+def add_meter(xid: int, meter_id: int, body: Meter) -> bytes:
+    return _meter_mod(xid, _ADD, meter_id, body)
 
 
-def modify_meter(xid: int, meter_id: int, body: MeterBody) -> bytes:
+def modify_meter(xid: int, meter_id: int, body: Meter) -> bytes:
     """Flow entries that use the meter stay; its bucket is refilled and its counters start from zero."""
-    return _meter_mod(xid, _MODIFY, meter_id, _encode_band(body))
+    return _meter_mod(xid, _MODIFY, meter_id, body)
 
 
 def delete_meter(xid: int, meter_id: int) -> bytes:
     """The switch deletes every flow entry that uses the meter with it."""
-    return _meter_mod(xid, _DELETE, meter_id, b"")
+    return message(Type.METER_MOD, xid, _METER_MOD.pack(_DELETE, _IN_KBPS, meter_id))
 
 
-def configuration_request() -> Frame:
-    return multipart_request(Multipart.METER_CONFIG, _REQUEST.pack(ANY))
+def configuration_request(meter_id: int = ANY) -> Frame:
+    """The switch refuses it for one meter that it does not have."""
+    return multipart_request(Multipart.METER_CONFIG, _REQUEST.pack(meter_id))
 
 
 def statistics_request() -> Frame:
     return multipart_request(Multipart.METER, _REQUEST.pack(ANY))
 
 
-def decode_configuration(body: bytes) -> Iterator[tuple[int, MeterBody]]:
+def decode_configuration(body: bytes) -> Iterator[tuple[int, Meter]]:
     """Meter ids and meters of one reply. Raises WireError when it is malformed."""
     at = 0
     while at < len(body):
         length, flags, meter_id = _entry(_CONFIG, body, at, length_index=0)
-        bands = body[at + _CONFIG.size : at + length]
-        found = ForeignMeter(0, 0, struct.pack("!H", flags) + bands)
-        if flags == _FLAGS and len(bands) == _BAND.size:
-            kind, _, rate_kbps, burst_kbit = _BAND.unpack(bands)
-            yield meter_id, MeterBody(rate_kbps, burst_kbit) if kind == _DROP else found
-        else:
-            yield meter_id, found
+        yield meter_id, _decode_meter(flags, body[at + _CONFIG.size : at + length])
         at += length
 
 
-def decode_statistics(body: bytes) -> Iterator[tuple[int, MeterCounters]]:
-    """Meter ids and counters of one reply. Raises WireError when it is malformed."""
+def _decode_meter(flags: int, bands: bytes) -> Meter:
+    if len(bands) == _BAND.size and flags in (_IN_KBPS, _IN_PKTPS):
+        kind, _, rate, burst = _BAND.unpack(bands)
+        if kind == _DROP:
+            return MeterBody(rate, burst) if flags == _IN_KBPS else PacketMeterBody(rate, burst)
+    return ForeignMeter(0, 0, struct.pack("!H", flags) + bands)
+
+
+def decode_statistics(body: bytes, ids: range) -> Iterator[tuple[int, MeterCounters]]:
+    """Meter ids and counters of one reply, those of `ids` alone. Raises WireError when it is malformed."""
     at = 0
     while at < len(body):
-        meter_id, length, packets, size_bytes, duration_s, duration_ns = _entry(_STATISTICS, body, at, length_index=1)
-        bands = list(_BAND_STATISTICS.iter_unpack(body[at + _STATISTICS.size : at + length]))
-        yield (
-            meter_id,
-            MeterCounters(
-                packets_in=packets,
-                bytes_in=size_bytes,
-                packets_dropped=sum(band[0] for band in bands),
-                bytes_dropped=sum(band[1] for band in bands),
-                duration_s=duration_s + duration_ns / 1e9,
-            ),
-        )
+        room = len(body) - at
+        meter_id, length = _STATISTICS_HEAD.unpack_from(body, at) if room >= _STATISTICS.size else (0, 0)
+        if meter_id in ids or not _STATISTICS.size <= length <= room:  # a switch may hold many thousand others
+            yield meter_id, _counters_at(body, at)
         at += length
 
 
-def _meter_mod(xid: int, command: int, meter_id: int, bands: bytes) -> bytes:
-    return message(Type.METER_MOD, xid, _METER_MOD.pack(command, _FLAGS, meter_id) + bands)
+def _counters_at(body: bytes, at: int) -> MeterCounters:
+    _, length, packets, size_bytes, duration_s, duration_ns = _entry(_STATISTICS, body, at, length_index=1)
+    bands = list(_BAND_STATISTICS.iter_unpack(body[at + _STATISTICS.size : at + length]))
+    return MeterCounters(
+        packets_in=packets,
+        bytes_in=size_bytes,
+        packets_dropped=sum(band[0] for band in bands),
+        bytes_dropped=sum(band[1] for band in bands),
+        duration_s=duration_s + duration_ns / 1e9,
+    )
 
 
-def _encode_band(body: MeterBody) -> bytes:
-    return _BAND.pack(_DROP, _BAND.size, body.rate_kbps, body.burst_kbit)
+def _meter_mod(xid: int, command: int, meter_id: int, body: Meter) -> bytes:
+    match body:
+        case MeterBody(rate, burst):
+            flags = _IN_KBPS
+        case PacketMeterBody(rate, burst):
+            flags = _IN_PKTPS
+    band = _BAND.pack(_DROP, _BAND.size, rate, burst)
+    return message(Type.METER_MOD, xid, _METER_MOD.pack(command, flags, meter_id) + band)
 
 
 def _entry(layout: struct.Struct, body: bytes, at: int, length_index: int) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -21,11 +22,13 @@ from controller.openflow.errors import (
     SwitchError,
     decode_error,
 )
+from controller.openflow.punts import encode_packet_out
 from controller.openflow.wire import MAX_XID, Frame, Type, barrier_request, more_follows
 
 LOG = logging.getLogger("weir.openflow")
 ANSWER_S = 30.0  # a busy vswitchd takes seconds for a large bundle
 _MESSAGES_A_SEND = 256
+_MOST_FRAMES = 256  # that wait to be sent out of ports
 _ANSWERS = frozenset({Type.ERROR, Type.EXPERIMENTER, Type.MULTIPART_REPLY, Type.BARRIER_REPLY})
 
 
@@ -43,7 +46,8 @@ class Datapath(Protocol):
 class Batch:
     """Messages under consecutive xids, and what the switch says about them.
 
-    errors: by the message's index. replies: to the last message, complete once `done` is set.
+    errors: by the message's index. replies: to multipart requests and to the last message, in order; complete once
+    `done` is set.
     """
 
     def __init__(self, first_xid: int, count: int):
@@ -68,7 +72,7 @@ class Batch:
         last = index == self._count - 1
         if kind == Type.ERROR:
             self.errors.setdefault(index, decode_error(message))
-        elif last:
+        elif last or kind == Type.MULTIPART_REPLY:
             self.replies.append(message)
         if last and not more_follows(message):
             self.done.set()
@@ -84,6 +88,8 @@ class SwitchSession:
         self._batches: list[Batch] = []
         self._bundle_ids = itertools.count(1)
         self._lost = False
+        self._frames: deque[tuple[int, bytes]] = deque(maxlen=_MOST_FRAMES)
+        self._sends_frames = False
 
     @property
     def alive(self) -> bool:
@@ -121,14 +127,27 @@ class SwitchSession:
         """Sends one request; the messages, whole, that answer it. Raises SessionError."""
         with self.batch(1) as batch:
             self.send(batch, [frame])
-            answered = batch.done.wait(self._answer_s)
-            if self._lost:
-                raise SessionLost(f"switch {self.datapath_id} has gone")
-            if not answered:
-                raise ReplyOverdue(f"switch {self.datapath_id} has not answered within {self._answer_s:g} s")
+            self._await(batch)
             if batch.errors:
                 raise RequestRefused(f"switch {self.datapath_id}: {batch.errors[0]}")
             return batch.replies
+
+    def ask_all(self, requests: Sequence[Frame]) -> Sequence[bytes]:
+        """Sends many multipart requests at once; the messages, whole, that answer them, in order.
+
+        Of one that is refused there is none. Raises SessionLost or ReplyOverdue.
+        """
+        with self.batch(len(requests) + 1) as batch:
+            self.send(batch, [*requests, barrier_request])
+            self._await(batch)
+            return [reply for reply in batch.replies if reply[1] == Type.MULTIPART_REPLY]
+
+    def _await(self, batch: Batch) -> None:
+        answered = batch.done.wait(self._answer_s)
+        if self._lost:
+            raise SessionLost(f"switch {self.datapath_id} has gone")
+        if not answered:
+            raise ReplyOverdue(f"switch {self.datapath_id} has not answered within {self._answer_s:g} s")
 
     def deliver(self, frames: Sequence[Frame]) -> dict[int, SwitchError]:
         """Sends the messages and a barrier; errors by index of their message. Raises SessionLost or ReplyOverdue."""
@@ -138,6 +157,22 @@ class SwitchSession:
             self.send(batch, frames)
             self.barrier()
             return dict(batch.errors)
+
+    def packet_out(self, port: int, frame: bytes) -> None:
+        """Sends a frame out of a port, some time: returns at once, from Ryu's own handlers too, and tells no errors.
+
+        Of the frames that a busy switch does not take the newest are kept: to wait for room where messages are received
+        would keep the switch from emptying its own buffers.
+        """
+        self._frames.append((port, frame))
+        if not self._sends_frames:
+            self._sends_frames = True
+            hub.spawn(self._send_frames)
+
+    def _send_frames(self) -> None:
+        while self._frames and not self._lost:
+            self._datapath.send(encode_packet_out(self._reserve_xids(1), *self._frames.popleft()))
+        self._sends_frames = False
 
     def take(self, kind: int, xid: int, message: bytes) -> bool:
         """Called with each message that arrives, unparsed; True when it answers a batch and nobody else needs it."""

@@ -23,11 +23,14 @@ _HEADER = struct.Struct("!BBHI")
 _MULTIPART = struct.Struct("!HH4x")
 _MORE = 1
 _BODY_AT = _HEADER.size + _MULTIPART.size
+HEADER_BYTES = _HEADER.size
 
 
 class Type(enum.IntEnum):
     ERROR = 1
     EXPERIMENTER = 4
+    PACKET_IN = 10
+    PACKET_OUT = 13
     FLOW_MOD = 14
     MULTIPART_REQUEST = 18
     MULTIPART_REPLY = 19

@@ -9,7 +9,7 @@ import numpy as np
 from controller.allocation.actuator import Target, least_interval_s
 from controller.allocation.network import Network
 from controller.allocation.tree import Tree, TreeNode, tree_of
-from controller.runtime.desired import World, member, vif_meter
+from controller.world.desired import World, member, vif_meter
 from ovsdb.rows import VirtualInterface
 from policies.hierarchy import Branch, Leaf, Member, bandwidth_tree
 from policies.model import Direction, PolicySet

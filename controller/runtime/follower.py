@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import eventlet
+from eventlet import tpool
 
-from controller.runtime.desired import World, read_world
+from controller.world.desired import World, read_world
+from controller.world.identities import next_expiry_s
 from ovsdb.poller import Poller
 from ovsdb.session import DatabaseError
 from ovsdb.weir_db import WeirDb
@@ -33,16 +35,18 @@ class FlowStatus:
 class Follower:
     """A session belongs to one thread: others leave what they report here, and `run` writes it.
 
-    on_change: called when `world` is a new one, and again if it raises.
+    on_change: called when `world` is a new one, and again if it raises. wall_clock: seconds since 1970, by which users'
+    bindings expire.
     """
 
-    def __init__(self, db: WeirDb, on_change: Callable[[], None]) -> None:
-        self._db, self._on_change = db, on_change
+    def __init__(self, db: WeirDb, on_change: Callable[[], None], wall_clock: Callable[[], float]) -> None:
+        self._db, self._on_change, self._wall_clock = db, on_change, wall_clock
         self._reports: dict[str, FlowStatus] = {}
         self._wake_read, self._wake_write = socket.socketpair()
         for end in (self._wake_read, self._wake_write):  # a pipe would not do: eventlet waits before it writes to one
             end.setblocking(False)
         self.world = World()
+        self._expiry_s: float | None = None  # when the world changes by itself
         self._told: World | None = None  # the last world that on_change has taken in
 
     def report(self, chassis: str, status: FlowStatus) -> None:
@@ -70,13 +74,19 @@ class Follower:
         poller = Poller()
         self._db.register(poller)
         poller.fd_wait(self._wake_read)
-        if self._wake_read.fileno() in poller.block(REST_S):
+        if self._wake_read.fileno() in poller.block(self._rest_s()):
             self._wake_read.recv(4096)
+
+    def _rest_s(self) -> float:
+        return REST_S if self._expiry_s is None else min(REST_S, max(0.0, self._expiry_s - self._wall_clock()))
 
     def _follow(self) -> None:
         snapshot = self._db.snapshot()  # the same object while nothing changes
-        if snapshot is not self.world.snapshot:
-            self.world = read_world(snapshot, self.world)
+        now_s = self._wall_clock()
+        if snapshot is not self.world.snapshot or (self._expiry_s is not None and now_s >= self._expiry_s):
+            # in a native thread: to read ten thousand rules takes a second, in which the loop must tick
+            self.world = tpool.execute(read_world, snapshot, self.world, now_s)
+            self._expiry_s = next_expiry_s(snapshot.bindings, now_s)
         if self.world is not self._told:
             world = self.world
             self._on_change()

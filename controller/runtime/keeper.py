@@ -12,11 +12,13 @@ from eventlet.event import Event
 
 from controller.compiler.bridge import Bridge
 from controller.compiler.compile import compile_bridge
+from controller.compiler.parts import Memo
 from controller.dataplane.entries import MeterBody, SwitchState
 from controller.reconcile.reconciler import Reconciler
-from controller.runtime.desired import World, bridge_of
 from controller.runtime.follower import FlowStatus
+from controller.runtime.rule_cuts import Place, meters_by_place
 from controller.runtime.switch import Switch, SwitchGone
+from controller.world.desired import World, bridge_of
 from ovsdb.rows import Chassis
 
 AUDIT_S = 5.0  # somebody else's edit is found and mended within this time ...
@@ -52,8 +54,12 @@ class Keeper:
         self._chassis, self._switch, self._duty = chassis, switch, duty
         self._reconciler = Reconciler(switch)
         self._plan: _Plan | None = None
+        self._metered: tuple[SwitchState, Mapping[Place, tuple[int, ...]]] | None = None
+        self._is_new = False  # whether the plan has not been tried yet
+        self._memo = Memo()
         self._trouble: str | None = None  # why the switch is not known to be as planned; None: it was found to be
-        self._due_s = float("-inf")  # when the switch is to be read next
+        self._due_s = float("-inf")  # when something is to be done next: a new plan, another try, an audit
+        self._audit_s = float("-inf")  # when the whole switch is to be read next
         self._poked = True
         self._event: Event | None = None
 
@@ -61,6 +67,14 @@ class Keeper:
         self._poked = True
         if self._event is not None and not self._event.ready():
             self._event.send()
+
+    def rule_meters(self) -> Mapping[Place, tuple[int, ...]]:
+        """As planned; see rule_cuts."""
+        if self._plan is None:
+            return {}
+        if self._metered is None or self._metered[0].flows is not self._plan.state.flows:
+            self._metered = self._plan.state, meters_by_place(self._plan.state)
+        return self._metered[1]
 
     def run(self) -> None:
         """For ever, in a green thread of its own; killed when the switch disconnects."""
@@ -95,10 +109,10 @@ class Keeper:
             if self._is_planned(bridge, world.snapshot.cfg):
                 return None
             # in a native thread: ten thousands of entries take a second, in which the loop must tick
-            state = tpool.execute(compile_bridge, bridge)
+            state = tpool.execute(compile_bridge, bridge, self._memo)
         except ValueError as fault:
             return str(fault)
-        self._plan = _Plan(bridge, state, world.snapshot.cfg)
+        self._plan, self._is_new = _Plan(bridge, state, world.snapshot.cfg), True
         self._trouble, self._due_s = "it is being brought up to date", float("-inf")
         return None
 
@@ -119,14 +133,20 @@ class Keeper:
     def _set_rates(self, plan: _Plan, changed: Mapping[int, MeterBody]) -> None:
         """Only these meters are written, and nothing is read before the next audit."""
         self._plan = replace(plan, state=SwitchState(plan.state.flows, {**plan.state.meters, **changed}))
+        self._reconciler.assume(None)
         failures = self._switch.modify_meters(changed)
         if failures:
             self._failed("; ".join(map(str, failures)))
             self._due_s = float("-inf")
+        else:
+            self._reconciler.assume(self._plan.state)
 
     def _reconcile(self, plan: _Plan) -> None:
+        """What is new comes before an audit that has just fallen due."""
         now_s = self._duty.clock()
-        outcome = self._reconciler.reconcile(plan.state, now_s)
+        is_audit = now_s >= self._audit_s + (AUDIT_S if self._is_new else 0.0)
+        self._is_new = False
+        outcome = (self._reconciler.reconcile if is_audit else self._reconciler.advance)(plan.state, now_s)
         if outcome.changes:
             log.info("%s: %s", self._chassis, outcome.changes)
         if outcome.in_sync:
@@ -134,8 +154,9 @@ class Keeper:
         else:
             self._trouble = "; ".join(map(str, outcome.failures)) or "the switch differs from what was sent"
         ended_s = self._duty.clock()
-        audit_s = ended_s + max(AUDIT_S, (ended_s - now_s) / AUDIT_PART)
-        self._due_s = audit_s if outcome.retry_at_s is None else outcome.retry_at_s
+        if outcome.read_whole:
+            self._audit_s = ended_s + max(AUDIT_S, (ended_s - now_s) / AUDIT_PART)
+        self._due_s = self._audit_s if outcome.retry_at_s is None else outcome.retry_at_s
 
     def _report(self, row: Chassis, refusal: str | None) -> None:
         """What was refused has been tried: whoever waits for it need wait no longer."""

@@ -11,6 +11,7 @@ from eventlet.greenthread import GreenThread
 
 from controller.runtime.follower import FlowStatus
 from controller.runtime.keeper import Duty, Keeper
+from controller.runtime.rule_cuts import Place
 from controller.runtime.switch import Switch
 from controller.runtime.vital import Vital
 
@@ -43,6 +44,11 @@ class Roster:
     def switches(self) -> Mapping[str, Switch]:
         """By chassis."""
         return {name: kept.switch for name, kept in self._kept.items()}
+
+    def rule_meters(self, chassis: str) -> Mapping[Place, tuple[int, ...]]:
+        """Of its rules, see rule_cuts."""
+        kept = self._kept.get(chassis)
+        return {} if kept is None else kept.keeper.rule_meters()
 
     def switch_up(self, switch: Switch) -> None:
         log.info("switch %s: connected", switch.datapath_id)

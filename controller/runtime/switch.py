@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from controller.dataplane.entries import MeterBody
 from controller.dataplane.stages import Failure
 from controller.reconcile.target import Target
 from controller.runtime.sampling import SwitchSample
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """What an entry has counted since it was made."""
+
+    packets: int
+    bytes: int
 
 
 class SwitchGone(RuntimeError):
@@ -26,3 +35,12 @@ class Switch(Target, Protocol):
         """Changes meters that exist, in the order given; in force when this returns."""
 
     def sample(self) -> SwitchSample: ...
+
+    def rule_hits(self) -> Mapping[tuple[int, int], Hits]:
+        """Of the verdict tables, by table and cookie."""
+
+    def rule_cuts(self) -> Mapping[int, int]:
+        """Bytes that the meters of rules have dropped, by meter id."""
+
+    def packet_out(self, port: int, frame: bytes) -> None:
+        """Sends a frame out of a port, past all tables; does not wait."""

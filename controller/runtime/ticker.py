@@ -13,11 +13,11 @@ from controller.allocation.decision import Decision, Decisions
 from controller.allocation.loop import LoopState, initial, step, with_network
 from controller.allocation.settings import Settings
 from controller.runtime.bandwidth import network_of
-from controller.runtime.desired import World
 from controller.runtime.poll import Poll
 from controller.runtime.sampling import vif_counters
 from controller.runtime.switch import Switch
 from controller.stream.messages import HostSample, Rates
+from controller.world.desired import World
 
 _PATIENCE = 0.5  # the part of a tick that switches have for their answer
 

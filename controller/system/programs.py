@@ -16,6 +16,9 @@ OPENFLOW = "WEIR_OPENFLOW"
 # The controller reads files that only their owner may (a clone in a home directory) and may do nothing else.
 _WITHOUT_PRIVILEGE = ("setpriv", "--bounding-set=-all,+dac_read_search", "--no-new-privs", "--")
 
+# Of the switch, as ovs-ctl has it: frames wait in a small buffer, and are lost while something else has the processor.
+_BEFORE_OTHERS = ("nice", "-n", "-10")
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -74,7 +77,7 @@ def _embedded_ovs(enter: tuple[str, ...], directory: StateDir) -> tuple[Program,
     socket = directory.run / "db.sock"
     database = _database(OVSDB_SERVER, enter, directory.db / "conf.db", socket)
     daemon = ("ovs-vswitchd", f"unix:{socket}", f"--pidfile={directory.run / 'ovs-vswitchd.pid'}")
-    vswitchd = Program(VSWITCHD, (*enter, *daemon, *_TO_LOG), ovs_directories(directory), (socket,))
+    vswitchd = Program(VSWITCHD, (*enter, *_BEFORE_OTHERS, *daemon, *_TO_LOG), ovs_directories(directory), (socket,))
     return database, vswitchd
 
 

@@ -1,14 +1,16 @@
-"""Laws of reading policies: nothing but PolicyErrors is ever raised, and the order of files does not count."""
+"""Laws of reading policies: nothing but PolicyErrors is ever raised, and the order of files and keys does not count."""
 
 from __future__ import annotations
 
 import re
+from random import Random
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policies.errors import PolicyErrors
-from policies.model import Direction, PolicySet
+from policies.model import Direction, PolicySet, Position
 from policies.parser import parse
 from policies.resolve import resolve
 from policies.summary import describe
@@ -32,7 +34,14 @@ def tried(files: dict[str, str]) -> PolicySet | None:
         assert list(wrong.errors) == sorted(wrong.errors)
         for error in wrong.errors:
             assert LINE.fullmatch(str(error)) and "\n" not in str(error)
+            assert stands_within(files[error.position.file], error.position)
         return None
+
+
+def stands_within(text: str, at: Position) -> bool:
+    """At a character of the text, or just behind a line's or the text's end."""
+    lines = [*text.split("\n"), ""]
+    return 1 <= at.line <= len(lines) and 1 <= at.column <= len(lines[at.line - 1]) + 1
 
 
 @given(st.text())
@@ -80,6 +89,34 @@ def test_the_order_of_files_does_not_count(document, random):
     one, other = parse(dict(files)), parse(dict(shuffled))
     assert one == other and list(one.nodes) == list(other.nodes)
     assert set(one.nodes) == set(parse({"whole.yaml": text_of(document)}).nodes)
+
+
+@settings(SLOW, max_examples=40)
+@given(documents(), st.integers(0, 1 << 32))
+def test_neither_the_order_of_keys_nor_positions_count_but_for_classes(document, seed):
+    texts = text_of(document), "\n# moved\n" + text_of(_shuffled(document, Random(seed)))
+    whole, shuffled = (parse({"f": text}) for text in texts)
+    assert _unordered(describe(shuffled)) == _unordered(describe(whole))
+    assert list(shuffled.classes) == list(whole.classes)
+
+
+def _shuffled(value: Any, random: Random) -> Any:
+    """With the keys of every mapping in another order, but for those of `classes`."""
+    if isinstance(value, list):
+        return [_shuffled(item, random) for item in value]
+    if not isinstance(value, dict):
+        return value
+    keys = random.sample(list(value), len(value))
+    return {key: value[key] if key == "classes" else _shuffled(value[key], random) for key in keys}
+
+
+def _unordered(value: Any) -> Any:
+    """Without positions and without the order of children."""
+    if isinstance(value, list):
+        return [_unordered(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: sorted(part) if key == "children" else _unordered(part) for key, part in value.items() if key != "at"}
 
 
 @settings(SLOW, max_examples=60)

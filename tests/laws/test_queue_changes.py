@@ -7,7 +7,9 @@ from dataclasses import replace
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from controller.host.queue_plan import quanta, token_kbps, uplink_plan
+from controller.host.class_queues import ClassShare
+from controller.host.queue_plan import Sender, uplink_plan
+from controller.host.queue_sizes import quanta, token_kbps
 from controller.host.queue_tree import (
     MAJOR,
     ROOT,
@@ -15,8 +17,10 @@ from controller.host.queue_tree import (
     ClassPlan,
     FilterPlan,
     HtbPlan,
+    MarkPlan,
     QdiscPlan,
     QueuePlan,
+    SteeringPlan,
     Verb,
     changes,
 )
@@ -33,11 +37,11 @@ class Kernel:
     def __init__(self, plan: QueuePlan) -> None:
         self.qdiscs: dict[int, QdiscPlan] = dict(plan.qdiscs)
         self.classes: dict[int, ClassPlan] = dict(plan.classes)
-        self.filters: set[FilterPlan] = set(plan.filters)
+        self.filters: set[SteeringPlan] = set(plan.filters)
 
     def do(self, change: Change) -> None:
         item, place, delete = change.item, change.place, change.verb is Verb.DELETE
-        if isinstance(item, FilterPlan):
+        if isinstance(item, (FilterPlan, MarkPlan)):
             assert (item in self.filters) == delete
             assert item.qdisc in self._handles() and (delete or item.target in self.classes)
             (self.filters.discard if delete else self.filters.add)(item)
@@ -113,15 +117,32 @@ MEMBER = st.tuples(
 MEMBERS = st.dictionaries(st.integers(1, 12), MEMBER, max_size=8)
 
 
-def planned(members: dict[int, tuple[str, int, int | None, float]], numbers: dict[str, int] = NUMBERS) -> QueuePlan:
-    return uplink_plan(tree(members), 100_000, MACS, numbers, 20_000)
+SHARES = st.dictionaries(st.integers(0, 63), st.sampled_from((0.1, 0.3)), max_size=3)
+DIVIDED = st.dictionaries(st.integers(1, 12), SHARES, max_size=4)  # shares by code point, by VIF number
+Divided = dict[int, dict[int, float]]
 
 
-@given(MEMBERS, MEMBERS, st.permutations(PATHS), st.booleans())
+def planned(
+    members: dict[int, tuple[str, int, int | None, float]],
+    numbers: dict[str, int] = NUMBERS,
+    divided: Divided | None = None,
+) -> QueuePlan:
+    classes = {
+        number: (ClassShare(0.4), *(ClassShare(share, (code_point,)) for code_point, share in shares.items()))
+        for number, shares in (divided or {}).items()
+    }
+    senders = {number: Sender(mac, classes.get(number, ())) for number, mac in MACS.items()}
+    return uplink_plan(tree(members), 100_000, senders, numbers, 20_000)
+
+
+TREES = st.tuples(MEMBERS, DIVIDED)
+
+
+@given(TREES, TREES, st.permutations(PATHS), st.booleans())
 @settings(max_examples=150, deadline=None)
 def test_the_steps_lead_from_any_tree_to_any_other(before, after, paths, damaged) -> None:  # type: ignore[no-untyped-def]
     numbers = {path: number for number, path in enumerate(paths, start=1)}
-    actual, desired = planned(before, numbers), planned(after)
+    actual, desired = planned(before[0], numbers, before[1]), planned(after[0], NUMBERS, after[1])
     if damaged:
         root = actual.qdiscs[ROOT]
         assert isinstance(root, HtbPlan)
@@ -139,13 +160,23 @@ def test_nothing_to_do_is_nothing_done(members) -> None:  # type: ignore[no-unty
     assert changes(planned(members), planned(members)) == ()
 
 
+@given(MEMBERS, DIVIDED, st.integers(1, 12), SHARES)
+@settings(max_examples=100, deadline=None)
+def test_who_uses_classes_is_nothing_to_the_others(members, divided, number, shares) -> None:  # type: ignore[no-untyped-def]
+    before, after = planned(members, NUMBERS, divided), planned(members, NUMBERS, {**divided, number: shares})
+    place = next((place for place in before.classes if place & 0xFFFF == number and place in before.qdiscs), None)
+    handles = {qdisc.handle for tree in (before, after) if isinstance(qdisc := tree.qdiscs.get(place), HtbPlan)}
+    for step in changes(after, before):
+        assert step.place == place or step.place & MAJOR in handles
+
+
 @given(MEMBERS, st.integers(13, 20), MEMBER)
 @settings(max_examples=100, deadline=None)
 def test_one_more_vif_touches_nothing_of_the_others(members, number, member) -> None:  # type: ignore[no-untyped-def]
     more = {**members, number: (member[0], 0, member[2], 3.0)}
     members = {key: (path, guarantee, limit, 1.0) for key, (path, guarantee, limit, _) in members.items()}
     more = {**members, number: more[number]}
-    ways = {item.target for item in planned(more).filters if item.mac == MACS[number]}
+    ways = {item.target for item in planned(more).filters if isinstance(item, FilterPlan) and item.mac == MACS[number]}
     shared = planned(members).classes.keys()
     for step in changes(planned(more), planned(members)):
         assert step.verb is Verb.SET

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from controller.host import planning
-from controller.host.queue_plan import FRAME_BYTES, LEAST_FRAMES
+from controller.host.queue_sizes import LEAST_QUEUE_BYTES
 from controller.stream.messages import Hello, HostSample, Message, Rates, decode, encode
 from tests.support.agent_host import Host, inside, vif
 from tests.support.ovs_sandbox import wait_until
@@ -56,7 +56,7 @@ def sampled(message: Message) -> HostSample | None:
 
 
 def test_more_queues_than_the_send_buffer_takes_are_noted(host: Host) -> None:
-    count = planning.send_buffer_bytes() // (2 * LEAST_FRAMES * FRAME_BYTES) // 2 + 1  # each has two
+    count = planning.send_buffer_bytes() // (2 * LEAST_QUEUE_BYTES) // 2 + 1  # each has two
     host.start()
     host.request(*(vif(f"web{number}", number) for number in range(1, count + 1)))
     note = wait_until(lambda: host.chassis().agent_note, "the note")

@@ -24,6 +24,9 @@ policies:
     rules:
       - allow: {name: anything}
   blue: {}
+  gold:
+    rules:
+      - allow: {direction: ingress, from: {user: alice}, service: tcp/5432}
 """
 
 
@@ -137,7 +140,7 @@ def test_what_is_wrong_changes_nothing(system: SystemUnderTest, vif: str, tmp_pa
         (["vif", "delete", "x"], "there is none of this name"),
         (["policy", "apply", str(wrong)], f"{wrong}:2:"),
         (["policy", "apply", str(without)], "VIF a uses it"),
-        (["explain", "nonsense"], "neither a cookie nor a dumped flow line"),
+        (["explain", "nonsense"], "'nonsense' is not known here"),
     ):
         done = system.weir(*arguments, check=False)
         assert (done.returncode, words in done.stderr, done.stdout) == (2, True, ""), done.stderr
@@ -158,11 +161,44 @@ def test_apply_and_show(system: SystemUnderTest, policy: Path) -> None:
 def test_a_dumped_flow_leads_back_to_its_line(system: SystemUnderTest, vif: str, policy: Path) -> None:
     line = POLICY.splitlines().index("      - allow: {name: anything}") + 1
     flows = [flow for flow in system.ofctl("--names", "dump-flows", "br-weir").splitlines() if "cookie=" in flow]
-    told = {system.weir("explain", flow).stdout.strip() for flow in flows if "cookie=0x5ee103" in flow}
+    told = {system.weir("explain", flow).stdout.splitlines()[0] for flow in flows if "cookie=0x5ee103" in flow}
     assert told == {f"{policy}:{line}:9: red: rule allow anything"}
     assert system.json("explain", "0x5ee1010000000001")["kind"] == "vif"
     foreign = system.weir("explain", "0x1", check=False)
     assert (foreign.returncode, "none of Weir's" in foreign.stderr) == (1, True)
+
+
+def test_a_user_is_known_to_the_switch_from_bind_to_unbind_or_expiry(system: SystemUnderTest) -> None:
+    def knows(address: str) -> bool:
+        return address in system.ofctl("dump-flows", "br-weir")
+
+    system.weir("vif", "create", "g", "--policy", "gold")
+    try:
+        assert not knows("10.99.0.1")
+        system.weir("identity", "bind", "alice", "--ip", "10.99.0.1")
+        assert knows("10.99.0.1")
+        system.weir("identity", "bind", "alice", "--ip", "10.99.0.2", "--ttl", "3 s")
+        wait_until(lambda: not knows("10.99.0.2"), "the expiry")
+        assert knows("10.99.0.1")
+        assert [one["address"] for one in system.json("identity", "list")] == ["10.99.0.1"]
+        system.weir("identity", "unbind", "alice")
+        assert not knows("10.99.0.1")
+    finally:
+        system.weir("vif", "delete", "g")
+
+
+def test_the_version_before_comes_back(system: SystemUnderTest, policy: Path) -> None:
+    before = system.json("policy", "show")
+    policy.write_text(POLICY + "  amber: {}\n")
+    system.weir("policy", "apply", str(policy), "--reason", "amber")
+    assert "amber" in [node["path"] for node in system.json("policy", "list")]
+    assert system.json("policy", "rollback")["rollback_to"] == before["version"]
+    assert system.json("policy", "show")["files"] == before["files"]
+    told = system.json("policy", "history")[-2:]
+    assert [(one["reason"], one["in_force"]) for one in told] == [
+        ("amber", False),
+        (f"rollback to {before['version']}", True),
+    ]
 
 
 def test_status_says_what_is_wrong(system: SystemUnderTest) -> None:

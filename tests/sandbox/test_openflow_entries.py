@@ -8,7 +8,10 @@ import pytest
 
 from controller.dataplane.actions import (
     Action,
+    Clone,
+    Conjunction,
     Conntrack,
+    Controller,
     Instructions,
     Output,
     PopVlan,
@@ -16,9 +19,12 @@ from controller.dataplane.actions import (
     Resubmit,
     SetField,
 )
-from controller.dataplane.entries import FlowBody, FlowKey, MeterBody, SwitchState
+from controller.dataplane.cookies import CookieKind, encode, with_vif
+from controller.dataplane.entries import FlowBody, FlowKey, MeterBody, PacketMeterBody, SwitchState
 from controller.dataplane.fields import FIELDS
 from controller.dataplane.match import match
+from controller.dataplane.text import flow_lines, meter_text
+from controller.openflow.stats import FlowCounters
 from tests.support.ovs_sandbox import wait_until
 from tests.support.probed_switch import COOKIE, SWITCH, ProbedSwitch, body, entries, probed_switch
 
@@ -47,8 +53,13 @@ MATCHES = [
     match(eth_type=IPV6, ip_proto=58, icmpv6_type=128, icmpv6_code=0),
     match(eth_type=ARP, arp_op=1, arp_spa=1, arp_tpa=(0x0A000000, 0xFF000000), arp_sha=4, arp_tha=(0, 1)),
     match(eth_type=IPV6, ip_proto=58, icmpv6_type=135, icmpv6_code=0, ipv6_nd_target=1, ipv6_nd_sll=2),
-    match(eth_type=IPV6, ip_proto=58, icmpv6_type=136, ipv6_nd_target=(1 << 64, 1 << 64), ipv6_nd_tll=(2, 2)),
-    *(match(**{f"reg{number}": value}) for number in range(6) for value in (7, (0x70000, 0xFFFF0000))),
+    match(eth_type=IPV6, ip_proto=58, icmpv6_type=136, ipv6_nd_target=(1, 1), ipv6_nd_tll=(2, 2)),
+    *(match(**{f"reg{number}": value}) for number in range(16) for value in (7, (0x70000, 0xFFFF0000))),
+    match(conj_id=0),
+    match(conj_id=0xFFFFFFFF),
+    match(eth_type=IP, conj_id=7, reg8=(0x50000, 0xFFFF0000), ct_state=VALID),
+    match(eth_type=IP, ip_dscp=0),
+    match(eth_type=IPV6, ip_proto=6, ip_dscp=46),
     match(ct_state=(0x21, 0x2B)),
     match(ct_zone=5),
     match(ct_mark=5),
@@ -69,8 +80,27 @@ ACTIONS: list[Action] = [
     Resubmit(60),
     Conntrack("reg0", 30),
     Conntrack("reg0", 30, commit=True),
+    Conntrack(0xC001, 30),
     Conntrack("reg1", None, commit=True),
+    SetField("reg15", 0xFFFFFFFF),
+    SetField("ip_dscp", 46),
+    Clone((Output(1), SetField("reg6", 5), Resubmit(60))),
+    Clone((Clone((Output(1), Clone(()))), Conntrack("reg0", 30, commit=True), Controller(0, 7))),
+    Controller(128, 7),
+    Controller(65535, 196607),
+    Controller(65534, 65536),
 ]
+CONJUNCTIONS = [
+    (Conjunction(1, 1, 2),),
+    (Conjunction(0xFFFFFFFF, 64, 64),),
+    (Conjunction(7, 2, 3), Conjunction(8, 3, 3), Conjunction(9, 1, 2)),
+]
+METERS = {
+    7: MeterBody(1000, 50),
+    49151: MeterBody(4_000_000_000, 1),
+    65536: PacketMeterBody(10, 20),
+    196607: PacketMeterBody(4_000_000_000, 1),
+}
 TAGGED = match(vlan_vid=(0x1000, 0x1000))
 
 
@@ -98,19 +128,40 @@ def test_every_match_comes_back(switch: ProbedSwitch) -> None:
     assert switch.flows() == []
 
 
-def test_every_action_comes_back(switch: ProbedSwitch) -> None:
+def every_action() -> SwitchState:
     flows = {FlowKey(2, 100 + number, match(eth_type=IP)): body(one) for number, one in enumerate(ACTIONS)}
+    flows |= {FlowKey(2, 200 + number, match(reg0=1)): body(*all_) for number, all_ in enumerate(CONJUNCTIONS)}
     flows |= {
         FlowKey(2, 1, match()): body(),  # drop
         FlowKey(2, 2, match()): body(meter_id=7, goto=40),
         FlowKey(2, 3, match()): body(*ACTIONS[:4], PushVlan(), SetField("vlan_vid", 0x1064), Output(1), goto=40),
         FlowKey(2, 4, TAGGED): body(PopVlan(), SetField("reg2", 9), Resubmit(60), Resubmit(70), meter_id=7),
+        FlowKey(2, 5, match()): body(SetField("reg4", 47), Controller(1500, 65536), meter_id=7, goto=40),
     }
-    state = SwitchState(flows, {7: MeterBody(1000, 50), 65535: MeterBody(4_000_000_000, 1)})
+    return SwitchState(flows, METERS)
+
+
+def test_every_action_comes_back(switch: ProbedSwitch) -> None:
+    state = every_action()
     switch.become(state)
     assert switch.read() == state
     switch.become(SwitchState())
     assert switch.read() == SwitchState()
+
+
+def test_what_ovs_ofctl_writes_from_our_text_is_what_we_mean(switch: ProbedSwitch) -> None:
+    """But for two ways to match fragments that have the words of others which mean the same."""
+    same = [match(eth_type=IP, ip_proto=17, ip_frag=value) for value in ((0, 1), (2, 2))]
+    actions = every_action()
+    matches = [one for one in MATCHES if one not in same]
+    flows = {FlowKey(1, 100 + number, one): body(goto=10) for number, one in enumerate(matches)} | actions.flows
+    wanted = SwitchState(flows, actions.meters)
+    for number, meter in wanted.meters.items():
+        switch.ovs.ofctl("add-meter", "br0", meter_text(number, meter))
+    file = switch.ovs.rundir / "flows.txt"
+    file.write_text("\n".join(flow_lines(wanted, names=False)))
+    switch.ovs.ofctl("--bundle", "add-flows", "br0", str(file))
+    assert switch.read() == wanted
 
 
 def test_a_change_of_body_keeps_the_counters(switch: ProbedSwitch) -> None:
@@ -128,12 +179,12 @@ def test_what_belongs_to_others_is_neither_read_nor_deleted(switch: ProbedSwitch
     switch.ovs.ofctl(
         "add-flow", "br0", "cookie=0x77,table=1,priority=1,in_port=1,actions=learn(table=3,NXM_OF_ETH_DST[])"
     )
-    switch.ovs.ofctl("add-meter", "br0", "meter=70000,kbps,band=type=drop,rate=5")
+    switch.ovs.ofctl("add-meter", "br0", "meter=196608,kbps,band=type=drop,rate=5")
     assert switch.read() == SwitchState()
     stale = SwitchState(entries(1))  # the key of their entry
     assert switch.change(stale, SwitchState()) == []
     assert len(switch.flows()) == 1
-    assert "meter=70000" in switch.ovs.ofctl("dump-meters", "br0")
+    assert "meter=196608" in switch.ovs.ofctl("dump-meters", "br0")
 
 
 def test_what_others_write_under_our_cookie_is_found_and_mended(switch: ProbedSwitch) -> None:
@@ -149,7 +200,7 @@ def test_what_others_write_under_our_cookie_is_found_and_mended(switch: ProbedSw
         "priority=9,ip,reg9=5,ct_label=0x5/0xf,actions=ct(commit,force,nat(src=10.0.0.1))",
     ):
         switch.ovs.ofctl("add-flow", "br0", f"{ours},{flow}")
-    switch.ovs.ofctl("mod-meter", "br0", "meter=1,pktps,stats,band=type=drop,rate=5")
+    switch.ovs.ofctl("mod-meter", "br0", "meter=1,pktps,burst,stats,band=type=drop,rate=1000,burst_size=50")
     found = switch.read()
     assert len(found.flows) == 7 and found.meters[1] != wanted.meters[1]
     switch.become(wanted)
@@ -187,3 +238,37 @@ def test_counters(switch: ProbedSwitch) -> None:
     assert after.meters[3].duration_s > 0
     assert after.ports[1].tx_packets - before.ports[1].tx_packets == 3
     assert after.ports[1].tx_bytes - before.ports[1].tx_bytes == 180
+
+
+def test_counters_of_many_rules(switch: ProbedSwitch) -> None:
+    """Of 20,000 entries and 10,000 meters; the loop's own counters are read among them."""
+
+    def verdict(number: int) -> tuple[FlowKey, FlowBody]:
+        key = FlowKey(32 + number % 2 * 50, 1, match(reg6=number, reg0=number % 100))
+        cookie = encode(CookieKind.VERDICT, with_vif(number, number % 100))
+        return key, FlowBody(cookie, Instructions(65536 + number % 10_000, goto=90))
+
+    flows = dict(map(verdict, range(20_000)))
+    for cookie in (encode(CookieKind.VERDICT, with_vif(1, 1)), COOKIE):
+        flows[FlowKey(32, 2, match(reg6=cookie & 0xFFFF, in_port=1))] = FlowBody(cookie, Instructions())
+    meters = {65536 + number: PacketMeterBody(1000, 100) for number in range(10_000)}
+    few = {number: MeterBody(1000, 50) for number in range(1, 101)}
+    switch.become(SwitchState(flows, few | meters))
+    counters = switch.probe.rule_counters(SWITCH)
+    assert counters.keys() == {(key.table, body.cookie) for key, body in flows.items()}
+    assert sorted(switch.probe.counters(SWITCH).meters) == sorted(few)
+
+
+def test_rule_counters_count(switch: ProbedSwitch) -> None:
+    cookie = encode(CookieKind.VERDICT, with_vif(5, 1))
+    flows = {FlowKey(table, 1, match()): FlowBody(cookie, Instructions(goto=table + 50)) for table in (32, 82)}
+    flows[FlowKey(0, 1, match())] = FlowBody(COOKIE, Instructions(goto=32))
+    switch.become(SwitchState(flows))
+    packet = "ff" * 12 + "88b5" + "00" * 46
+    for _ in range(3):
+        switch.ovs.ofctl("packet-out", "br0", f"in_port=controller,packet={packet},actions=table")
+    counted = FlowCounters(3, 180)
+    wait_until(
+        lambda: switch.probe.rule_counters(SWITCH) == {(32, cookie): counted, (82, cookie): counted},
+        "both tables count",
+    )

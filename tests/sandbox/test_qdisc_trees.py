@@ -17,7 +17,7 @@ import pytest
 
 from controller.host import qdisc
 from controller.host.errors import HostError
-from controller.host.queue_plan import ingress_plan, shaper_plan, uplink_plan
+from controller.host.queue_plan import Sender, ingress_plan, shaper_plan, uplink_plan
 from controller.host.queue_tree import ROOT, FilterPlan, HtbPlan, QueuePlan, Verb, changes
 from policies.hierarchy import Branch, Leaf, Member
 from tests.support.frame_flood import FRAME_BYTES, Counter, Wire, flood, frame, mac_of, packet_socket, run
@@ -54,8 +54,8 @@ def branch(path: str, *below: Leaf | Branch, guarantee_kbps: int = 0, limit_kbps
 
 
 def planned(capacity_kbps: int, *below: Leaf | Branch) -> QueuePlan:
-    macs = {number: mac_of(number) for number in range(1, 300)}
-    return uplink_plan(branch("", *below), capacity_kbps, macs, NUMBERS, LEAF_BYTES)
+    senders = {number: Sender(mac_of(number)) for number in range(1, 300)}
+    return uplink_plan(branch("", *below), capacity_kbps, senders, NUMBERS, LEAF_BYTES)
 
 
 def assert_arrives(counter: Counter, expected_mbit: Mapping[int, float], tolerance: float = 0.05) -> None:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import multiprocessing
+import shutil
 import subprocess
 import sys
 import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from controller.config import StateDir
+from controller.system import databases
+from ovsdb import policy_history
 from ovsdb.poller import Poller
-from ovsdb.rows import Chassis, Snapshot, VifStatus, VirtualInterface
-from ovsdb.session import Disconnected
+from ovsdb.rows import Chassis, Snapshot, UserBinding, VifStatus, VirtualInterface
+from ovsdb.session import NOTHING, DatabaseError, Disconnected
 from ovsdb.transaction import Conflict, Refused
-from ovsdb.weir_db import KEPT_POLICY_VERSIONS, Command, PolicyText, WeirDb
+from ovsdb.weir_db import SCHEMA_PATH, Command, PolicyText, WeirDb
 from tests.support.ovs_sandbox import WeirDbServer, short_dir, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -131,13 +138,127 @@ def test_what_the_schema_forbids_is_refused_in_words(db: WeirDb) -> None:
     assert list(db.snapshot().interfaces) == ["v1"] and db.snapshot().cfg == 1
 
 
-def test_old_policy_versions_go(db: WeirDb, server: WeirDbServer) -> None:
-    for version in range(KEPT_POLICY_VERSIONS + 3):
-        policy = PolicyText({"a.yaml": f"# {version}\n"}, "root", 0.0)
-        db.execute(Command(policy=policy), db.snapshot(), "test")
-    assert db.snapshot().policy_version == KEPT_POLICY_VERSIONS + 3
-    assert db.snapshot().files == {"a.yaml": f"# {KEPT_POLICY_VERSIONS + 2}\n"}
-    assert server.dump("Policy").count("a.yaml") == KEPT_POLICY_VERSIONS
+def test_bindings_are_made_renewed_and_taken_away(server: WeirDbServer, db: WeirDb) -> None:
+    at_vif, at_address = UserBinding("alice", "v1", "", 1.5, 2.5, "root"), UserBinding("bob", "", "10.0.0.9", 1.0)
+    assert db.execute(Command(create=(vif(1),), bind=(at_vif, at_address)), db.snapshot(), "test") == 1
+    assert db.snapshot().bindings == (at_vif, at_address)
+    with WeirDb(server.remote) as reader:
+        reader.connect()
+        assert reader.snapshot() == db.snapshot()
+    renewed = replace(at_vif, bound_at_s=2.0, expires_at_s=None, bound_by="eve")
+    assert db.execute(Command(bind=(renewed,), unbind=(at_vif, at_address)), db.snapshot(), "test") == 2
+    assert db.snapshot().bindings == (renewed,)
+    assert db.execute(Command(unbind=(at_address,)), db.snapshot(), "nothing is there, and still a change") == 3
+    db.execute(Command(bind=(at_address,)), db.snapshot(), "test")
+    db.execute(Command(delete=("v1",)), db.snapshot(), "a VIF takes along what is bound to it")
+    assert db.snapshot().bindings == (at_address,)
+
+
+def apply(db: WeirDb, *texts: str, by: str = "root", reason: str = "") -> None:
+    """Files a.yaml, b.yaml and so on."""
+    files = {f"{name}.yaml": text for name, text in zip("abc", texts, strict=False)}
+    at_s = float(db.snapshot().policy_version + 1)
+    db.execute(Command(policy=PolicyText(files, by, at_s, reason)), db.snapshot(), "test")
+
+
+def test_every_policy_version_is_kept_and_only_the_one_in_force_replicated(server: WeirDbServer, db: WeirDb) -> None:
+    apply(db, "one", "same", by="eve", reason="because")
+    with WeirDb(server.remote) as other:
+        other.connect()
+        apply(other, "two", "same")
+        db.run()
+        wait_until(lambda: (db.wait(0.1), db.run(), db.snapshot().policy_version == 2)[2], "news")
+        apply(db, "one", "same")
+        assert db.snapshot().files == {"a.yaml": "one", "b.yaml": "same"}
+        assert server.dump("Policy").count("a.yaml") == 1
+        assert server.dump("Policy_Text").count("same") == 1
+        with WeirDb(server.remote) as reader:
+            reader.connect()
+            assert not any(reader.rows(table) for table in policy_history.TABLES)
+            before = reader.snapshot()
+            first, second, third = policy_history.versions(reader)
+            assert (first.version, first.applied_at_s, first.applied_by, first.reason) == (1, 1.0, "eve", "because")
+            assert first.files == third.files and first.files["b.yaml"] == second.files["b.yaml"]
+            assert first.files["a.yaml"] == hashlib.sha256(b"one").hexdigest()
+            assert policy_history.texts(reader, second) == {"a.yaml": "two", "b.yaml": "same"}
+            assert policy_history.texts(reader, first) == {"a.yaml": "one", "b.yaml": "same"}
+            assert reader.snapshot() == before
+            wait_until(lambda: (other.wait(0.1), other.run(), other.snapshot().policy_version == 3)[2], "news")
+            apply(other, "four")
+            wait_until(lambda: (reader.wait(0.1), reader.run(), reader.snapshot().policy_version == 4)[2], "news")
+            assert [one.version for one in policy_history.versions(reader)] == [1, 2, 3, 4]
+
+
+def test_a_lost_text_is_said(server: WeirDbServer, db: WeirDb) -> None:
+    apply(db, "one")
+    apply(db, "two")
+    gone = [
+        "ovsdb-client",
+        "transact",
+        server.remote,
+        '["Weir", {"op": "delete", "table": "Policy_Text", "where": []}]',
+    ]
+    subprocess.run(gone, check=True, capture_output=True)
+    first, second = policy_history.versions(db)
+    assert policy_history.texts(db, second) == {"a.yaml": "two"}
+    with pytest.raises(DatabaseError, match=r"file a\.yaml of policy version 1 is not in table Policy_Text"):
+        policy_history.texts(db, first)
+
+
+def test_the_history_is_there_again_after_a_restart_of_the_server(server: WeirDbServer, db: WeirDb) -> None:
+    apply(db, "one")
+    assert len(policy_history.versions(db)) == 1
+    server.stop()
+    server.start()
+    wait_until(lambda: (db.wait(0.1), db.run(), db.connected)[2], "connected again")
+    apply(db, "two")
+    assert [one.version for one in policy_history.versions(db)] == [1, 2]
+    assert policy_history.texts(db, policy_history.versions(db)[0]) == {"a.yaml": "one"}
+    server.stop()
+    with pytest.raises(Disconnected, match=r"does not send Policy_Version within 0\.2 s"):
+        db.replicate({"Policy_Version": NOTHING}, 0.2)
+
+
+def without(schema: dict[str, Any], *tables: str) -> dict[str, Any]:
+    return {**schema, "tables": {name: table for name, table in schema["tables"].items() if name not in tables}}
+
+
+def test_a_database_of_an_older_schema_is_taken_over_with_what_it_holds(tmp_path: Path) -> None:
+    """Version 1.1.0 kept its last two policy versions in table Policy, and had neither history nor bindings."""
+    directory = StateDir(short_dir())
+    try:
+        directory.db.mkdir()
+        directory.run.mkdir()
+        old = without(json.loads(SCHEMA_PATH.read_text()), *policy_history.TABLES, "User_Binding") | {
+            "version": "1.1.0"
+        }
+        schema = tmp_path / "old.ovsschema"
+        schema.write_text(json.dumps(old))
+        file = directory.db / "weir.db"
+        rows = [
+            {"op": "insert", "table": "Weir", "row": {"cfg": 7, "policy_version": 5}},
+            *(
+                {"op": "insert", "table": "Policy", "row": {"version": number, "files": ["map", [["a.yaml", text]]]}}
+                for number, text in ((4, "four"), (5, "five"))
+            ),
+        ]
+        subprocess.run(["ovsdb-tool", "create", file, schema], check=True)
+        subprocess.run(["ovsdb-tool", "transact", file, json.dumps(["Weir", *rows])], check=True, capture_output=True)
+        databases.prepare(directory, embedded=False)
+        file.rename(directory.run / "weir-db.db")
+        with WeirDbServer(directory.run) as server, WeirDb(server.remote) as db:
+            db.connect()
+            assert (db.snapshot().files, db.snapshot().bindings) == ({"a.yaml": "five"}, ())
+            four, five = policy_history.versions(db)
+            assert policy_history.texts(db, four) == {"a.yaml": "four"}
+            apply(db, "six")
+            assert [one.version for one in policy_history.versions(db)] == [4, 5, 6]
+            assert policy_history.texts(db, four) == {"a.yaml": "four"}
+            assert server.dump("Policy").count("a.yaml") == 1
+            apply(db, "seven")
+            assert policy_history.texts(db, five) == {"a.yaml": "five"}
+    finally:
+        shutil.rmtree(directory.path)
 
 
 def test_agent_and_controller_report_and_write_only_what_differs(server: WeirDbServer, db: WeirDb) -> None:

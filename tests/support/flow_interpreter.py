@@ -1,21 +1,42 @@
 """A small switch in Python that runs flow entries on packets, with connection tracking by zone, as Open vSwitch would.
 
 A packet is a mapping of field to value. It knows unicast and flooded packets, VLAN tags, resubmit, and connections of
-TCP, UDP, ICMP queries and other protocols; no fragments, no ICMP errors, no time.
+TCP, UDP, ICMP queries and other protocols, and ICMP errors that are said to be about one; no fragments, no time.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
-from controller.dataplane.actions import Conntrack, Instructions, Output, PopVlan, PushVlan, Resubmit, SetField
+from controller.dataplane.actions import (
+    Action,
+    Clone,
+    Conjunction,
+    Conntrack,
+    Controller,
+    Output,
+    PopVlan,
+    PushVlan,
+    Resubmit,
+    SetField,
+)
 from controller.dataplane.entries import FlowBody, SwitchState
-from controller.dataplane.protocols import CT_INVALID, CT_NEW, CT_REPLY, CT_TRACKED, ETH_IPV4, VLAN_PRESENT
+from controller.dataplane.protocols import (
+    CT_INVALID,
+    CT_NEW,
+    CT_RELATED,
+    CT_REPLY,
+    CT_TRACKED,
+    ETH_IPV4,
+    VLAN_PRESENT,
+)
 
 CT_ESTABLISHED = 0x02
 _REPLIES = {(1, 0): 8, (1, 14): 13, (1, 16): 15, (58, 129): 128}  # (protocol, type of reply) -> type of query
+_QUERIES = {1: (0, 8, 13, 14, 15, 16), 58: (128, 129)}  # types that it can follow, with code 0
 _PORTS = {6: ("tcp_src", "tcp_dst"), 17: ("udp_src", "udp_dst")}
 _ICMP = {1: ("icmpv4_type", "icmpv4_code"), 58: ("icmpv6_type", "icmpv6_code")}
 
@@ -30,11 +51,25 @@ class Sent:
 
 
 class FlowInterpreter:
-    """Connections stay when `state` is replaced, as they do in a switch."""
+    """Connections stay when `state` is replaced, as they do in a switch.
+
+    metered: ids of the meters that packets went through; punted: ids of those that bound copies to the controller.
+    hits: how many packets each entry has had, by table and cookie. zones: in which connections were looked up.
+    """
 
     def __init__(self, state: SwitchState):
         self._connections: set[tuple[int, Tuple]] = set()
+        self._coming: dict[int, SwitchState] = {}
+        self._about: Tuple | None = None
+        self.metered: list[int] = []
+        self.punted: list[int] = []
+        self.hits: Counter[tuple[int, int]] = Counter()
+        self.zones: list[int] = []
         self.hold(state)
+
+    def hold_from_lookup(self, number: int, state: SwitchState) -> None:
+        """`state` takes the place of what there is when a connection is looked up for the number-th time from now."""
+        self._coming[len(self.zones) + number] = state
 
     def hold(self, state: SwitchState) -> None:
         self._tables: dict[int, list[tuple[int, tuple[tuple[str, int, int], ...], FlowBody]]] = defaultdict(list)
@@ -49,11 +84,27 @@ class FlowInterpreter:
         self._run(0, {"in_port": in_port, **fields}, sent)
         return sent
 
+    def send_error(self, in_port: int, about: Mapping[str, int], **fields: int) -> list[Sent]:
+        """The same for an ICMP error about a packet that the sender of the error was sent."""
+        self._about = _tuple(about)
+        sent = self.send(in_port, **fields)
+        self._about = None
+        return sent
+
     def _run(self, table: int, packet: Packet, sent: list[Sent]) -> None:
-        instructions = self._winner(table, packet)
-        if instructions is None:
+        body = self._winner(table, packet)
+        if body is None:
             return
-        for action in instructions.apply:
+        self.hits[table, body.cookie] += 1
+        instructions = body.instructions
+        if instructions.meter_id is not None:
+            self.metered.append(instructions.meter_id)
+        self._apply(instructions.apply, packet, sent)
+        if instructions.goto is not None:
+            self._run(instructions.goto, packet, sent)
+
+    def _apply(self, actions: Sequence[Action], packet: Packet, sent: list[Sent]) -> None:
+        for action in actions:
             match action:
                 case Output(port):
                     if port != packet["in_port"]:
@@ -66,26 +117,37 @@ class FlowInterpreter:
                     packet["vlan_vid"] = 0
                 case Resubmit(onwards):
                     self._run(onwards, packet, sent)
-                case Conntrack(register, onwards, commit):
-                    self._track(packet[register] & 0xFFFF, packet, commit, onwards, sent)
-        if instructions.goto is not None:
-            self._run(instructions.goto, packet, sent)
+                case Conntrack(zone, onwards, commit):
+                    self._track(zone if isinstance(zone, int) else packet[zone] & 0xFFFF, packet, commit, onwards, sent)
+                case Clone(copied):
+                    self._apply(copied, dict(packet), sent)
+                case Controller(_, meter_id):
+                    self.punted.append(meter_id)
 
-    def _winner(self, table: int, packet: Packet) -> Instructions | None:
-        winners = [
-            (priority, body.instructions)
-            for priority, fields, body in self._tables[table]
-            if all(packet.get(name, 0) & mask == value for name, value, mask in fields)
-        ]
-        best = [instructions for priority, instructions in winners if priority == winners[0][0]]
-        assert all(one == best[0] for one in best), f"two entries of one priority in table {table} disagree on {packet}"
-        return best[0] if best else None
+    def _winner(self, table: int, packet: Packet) -> FlowBody | None:
+        for _, entries in groupby(self._tables[table], key=lambda entry: entry[0]):
+            matching = [body for _, fields, body in entries if _matches(packet, fields)]
+            plain = [body for body in matching if not _clauses(body)]
+            if plain:
+                instructions = {one.instructions for one in plain}
+                assert len(instructions) == 1, f"one priority of table {table} disagrees on {packet}"
+                return plain[0]
+            whole = [number for number in _fulfilled(matching) if self._decides(table, packet, number) is not None]
+            if whole:
+                return self._decides(table, packet, whole[0])
+        return None
+
+    def _decides(self, table: int, packet: Packet, conjunction: int) -> FlowBody | None:
+        return self._winner(table, {**packet, "conj_id": conjunction}) if "conj_id" not in packet else None
 
     def _track(self, zone: int, packet: Packet, commit: bool, onwards: int | None, sent: list[Sent]) -> None:
         if commit:
             self._connections.add((zone, _tuple(packet)))
         if onwards is None:
             return
+        self.zones.append(zone)
+        if len(self.zones) in self._coming:
+            self.hold(self._coming.pop(len(self.zones)))
         tracked = {name: value for name, value in packet.items() if not name.startswith("ct_")}
         self._run(onwards, tracked | self._state(zone, packet), sent)
         for name in [name for name in packet if name.startswith("ct_")]:
@@ -93,7 +155,12 @@ class FlowInterpreter:
 
     def _state(self, zone: int, packet: Packet) -> Packet:
         mine = _tuple(packet)
+        if self._about is not None:
+            return self._state_of_error(zone, packet, self._about)
         source, destination, protocol, first, second = mine
+        is_icmp = protocol in _ICMP and (protocol == 1) == (packet["eth_type"] == ETH_IPV4)
+        if is_icmp and not (second == 0 and first in _QUERIES[protocol]):
+            return {"ct_state": CT_TRACKED | CT_INVALID}
         query = _REPLIES.get((protocol, first))
         numbers = (second, first) if protocol in _PORTS else (first if query is None else query, second)
         back = (destination, source, protocol, *numbers)
@@ -105,8 +172,34 @@ class FlowInterpreter:
             return {"ct_state": CT_TRACKED | CT_INVALID}
         return _conntrack_fields(packet, mine, CT_TRACKED | CT_NEW)
 
+    def _state_of_error(self, zone: int, packet: Packet, about: Tuple) -> Packet:
+        source, destination, protocol, first, second = about
+        back = (destination, source, protocol, second, first)
+        if (zone, about) in self._connections:  # it goes against what it is about
+            return _conntrack_fields(packet, about, CT_TRACKED | CT_RELATED | CT_REPLY)
+        if (zone, back) in self._connections:
+            return _conntrack_fields(packet, back, CT_TRACKED | CT_RELATED)
+        return {"ct_state": CT_TRACKED | CT_INVALID}
 
-def _tuple(packet: Packet) -> Tuple:
+
+def _matches(packet: Packet, fields: tuple[tuple[str, int, int], ...]) -> bool:
+    return all(packet.get(name, 0) & mask == value for name, value, mask in fields)
+
+
+def _clauses(body: FlowBody) -> list[Conjunction]:
+    return [action for action in body.instructions.apply if isinstance(action, Conjunction)]
+
+
+def _fulfilled(matching: Iterable[FlowBody]) -> list[int]:
+    """The conjunctions of which every clause is matched."""
+    clauses: dict[tuple[int, int], set[int]] = defaultdict(set)
+    for body in matching:
+        for part in _clauses(body):
+            clauses[part.id, part.of].add(part.clause)
+    return [number for (number, of), found in clauses.items() if len(found) == of]
+
+
+def _tuple(packet: Mapping[str, int]) -> Tuple:
     version = "ipv4" if packet["eth_type"] == ETH_IPV4 else "ipv6"
     protocol = packet["ip_proto"]
     names = _PORTS.get(protocol) or _ICMP.get(protocol)

@@ -24,7 +24,7 @@ def ipv4(source: str, destination: str, protocol: int, payload: bytes, fragment:
     """fragment: the flags and offset field."""
     ends = ip_address(source).packed + ip_address(destination).packed
     head = struct.pack("!BBHHHBB", 0x45, 0, 20 + len(payload), 7, fragment, 64, protocol)
-    return head + struct.pack("!H", _checksum(head + b"\0\0" + ends)) + ends + payload
+    return head + struct.pack("!H", checksum(head + b"\0\0" + ends)) + ends + payload
 
 
 def ipv6(source: str, destination: str, protocol: int, payload: bytes) -> bytes:
@@ -45,18 +45,18 @@ def transport(source: str, destination: str, protocol: int, ports: tuple[int, in
         head, at = struct.pack("!HHIIBBHHH", *ports, 1, 0, 5 << 4, SYN, 65535, 0, 0), 16
     body = head + payload
     pseudo = ip_address(source).packed + ip_address(destination).packed + struct.pack("!II", len(body), protocol)
-    return body[:at] + struct.pack("!H", _checksum(pseudo + body)) + body[at + 2 :]
+    return body[:at] + struct.pack("!H", checksum(pseudo + body)) + body[at + 2 :]
 
 
 def icmp(kind: int, code: int, rest: bytes) -> bytes:
     body = struct.pack("!BBH", kind, code, 0) + rest
-    return body[:2] + struct.pack("!H", _checksum(body)) + rest
+    return body[:2] + struct.pack("!H", checksum(body)) + rest
 
 
 def icmp6(source: str, destination: str, kind: int, rest: bytes) -> bytes:
     body = struct.pack("!BBH", kind, 0, 0) + rest
     pseudo = ip_address(source).packed + ip_address(destination).packed + struct.pack("!II", len(body), ICMP6)
-    return body[:2] + struct.pack("!H", _checksum(pseudo + body)) + rest
+    return body[:2] + struct.pack("!H", checksum(pseudo + body)) + rest
 
 
 def solicit(source: str, destination: str, target: str, sll: str | None, times: int = 1) -> bytes:
@@ -77,7 +77,7 @@ def mac_bytes(text: str) -> bytes:
     return bytes.fromhex(text.replace(":", ""))
 
 
-def _checksum(data: bytes) -> int:
+def checksum(data: bytes) -> int:
     data += b"\0" * (len(data) % 2)
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:

@@ -71,6 +71,8 @@ class Probe:
     def __init__(self) -> None:
         self.sessions: dict[str, Any] = {}
         self.events: list[tuple[str, str]] = []
+        self.punts: list[Any] = []
+        self.wanting: Any = None
 
     def start(self) -> None:
         from ryu.lib import hub
@@ -89,6 +91,15 @@ class Probe:
         self.sessions.pop(datapath_id)
         self.events.append(("down", datapath_id))
 
+    def punted(self, punt: Any) -> None:
+        """Keeps it, and rejects its packet."""
+        from controller.openflow.replies import answer_to
+
+        self.punts.append(punt)
+        answer = answer_to(punt.frame)
+        if answer is not None:
+            self.packet_out(punt.datapath_id, punt.in_port, answer)
+
     def _answer(self, connection: Any, _address: object) -> None:
         name, args = receive(connection)
         try:
@@ -106,6 +117,19 @@ class Probe:
     def read(self, switch: str) -> Any:
         return self._target(switch).read()
 
+    def want(self, switch: str, wanted: Any) -> None:
+        """From now on `read_wanted` is by one target."""
+        self.wanting = self._target(switch), wanted
+
+    def read_wanted(self) -> Any:
+        """What is read, and whether it is given as the objects of what is wanted."""
+        target, wanted = self.wanting
+        found = target.read(wanted)
+        return found, found.flows is wanted.flows
+
+    def look(self, switch: str, stages: Any) -> Any:
+        return self._target(switch).look(stages)
+
     def apply(self, switch: str, stages: Any) -> Any:
         return self._target(switch).apply(stages)
 
@@ -116,6 +140,19 @@ class Probe:
         from controller.openflow.stats import read_counters
 
         return read_counters(self.sessions[switch])
+
+    def rule_counters(self, switch: str) -> Any:
+        from controller.openflow.stats import read_rule_counters
+
+        return read_rule_counters(self.sessions[switch])
+
+    def sent_up(self) -> list[Any]:
+        """The packets since this was last asked."""
+        punts, self.punts = self.punts, []
+        return punts
+
+    def packet_out(self, switch: str, port: int, frame: bytes) -> None:
+        self.sessions[switch].packet_out(port, frame)
 
     def ask(self, switch: str, frame: Any) -> Any:
         return self.sessions[switch].ask(frame)

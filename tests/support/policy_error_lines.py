@@ -7,7 +7,6 @@ from policies.parser import parse
 
 WRITE_LINES = "Write 'key: value' lines."
 NAME = "Use letters, digits, '.', '_' and '-', at most 63, beginning with a letter, a digit or '_'."
-LATER = "Remove it; this version cannot keep it."
 EMPTY = "is empty. Write '{}' where there is nothing to say, or remove the key."
 
 

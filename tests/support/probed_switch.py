@@ -82,15 +82,21 @@ class ProbedSwitch:
 
 @contextmanager
 def probed_switch() -> Iterator[ProbedSwitch]:
-    with PrivateOvs(dummy=True) as ovs:
-        switch = ProbedSwitch(ovs)
-        try:
-            switch.add_bridge()
-            switch.await_connected()
-            yield switch
-        finally:
-            switch.manager.stop()
-            print(switch.log.read_text())
+    with PrivateOvs(dummy=True) as ovs, probed(ovs) as switch:
+        yield switch
+
+
+@contextmanager
+def probed(ovs: PrivateOvs) -> Iterator[ProbedSwitch]:
+    """Port 1 of the bridge is p1, which is there already unless the datapath is a dummy."""
+    switch = ProbedSwitch(ovs)
+    try:
+        switch.add_bridge()
+        switch.await_connected()
+        yield switch
+    finally:
+        switch.manager.stop()
+        print(switch.log.read_text())
 
 
 def entries(count: int, table: int = 1) -> dict[FlowKey, FlowBody]:

@@ -10,28 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from controller.cli import main as command_line
+from tests.support.command_line import Weir
 
 POLICY = """\
 weir: 1
 segments: {lab: {type: internal, subnets: [10.30.0.0/24]}}
 policies: {red: {egress: {limit: 20 mbit}, rules: [allow: {}]}}
 """
-
-
-class Weir:
-    """Runs a command in this process."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-        self.out = self.err = ""
-
-    def __call__(self, *arguments: str) -> int:
-        self._monkeypatch.setattr(sys, "argv", ["weir", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            command_line.main()
-        self.out, self.err = self._capsys.readouterr()
-        return int(ended.value.code or 0)
 
 
 @pytest.fixture
@@ -54,6 +39,31 @@ def test_a_correct_policy(weir: Weir, policy: Path) -> None:
     assert weir.out == ""
     assert weir("policy", "check", "--json", str(policy)) == 0
     assert set(json.loads(weir.out)["nodes"]) == {"red"}
+
+
+NOT_ENFORCED = """\
+weir: 1
+policies:
+  red: {best-effort: true, buffer: 64 kib}
+  blue: {cpu: 20 %, BLUE}
+"""
+
+
+def test_what_is_not_enforced_is_a_warning_of_check_and_a_refusal_of_apply(weir: Weir, tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(NOT_ENFORCED.replace(", BLUE", ""))
+    assert weir("policy", "check", "--json", str(file)) == 0
+    lines = weir.err.splitlines()
+    assert len(lines) == 2 and all(line.startswith(f"warning: {file}:") for line in lines)
+    assert [one["severity"] for one in json.loads(weir.out)["findings"]] == ["warning", "refusal"]
+    for command in (["policy", "apply", str(file)], ["up", "--policy", str(file)]):
+        assert weir(*command) == 2
+        (line,) = weir.err.splitlines()
+        assert line.startswith(f"{file}:") and "policies.blue.cpu: is not enforced by this version." in line
+    file.write_text(NOT_ENFORCED.replace("BLUE", "best-effort: true"))
+    for command in (["policy", "apply", str(file)], ["up", "--policy", str(file)]):
+        assert weir(*command) == 1  # no system runs, and who asks is not root
+        assert [line.startswith("warning: ") for line in weir.err.splitlines()] == [True, True, False]
 
 
 def test_a_wrong_policy_is_one_line_an_error(weir: Weir, tmp_path: Path) -> None:
@@ -91,6 +101,15 @@ def test_a_wrong_policy_is_one_line_an_error(weir: Weir, tmp_path: Path) -> None
         (["agent", "--bridge", "s1", "--chassis", "a", "--uplink", "=x"], "--uplink: '' cannot be the name"),
         (["agent", "--bridge", "s1", "--chassis", "a", "--uplink", "a="], "--uplink: '' cannot be the name"),
         (["policy", "check"], "FILE"),
+        (["policy", "rollback", "one"], "VERSION"),
+        (["identity", "bind"], "nobody is named. Give USER and --vif NAME or --ip A, or --file FILE."),
+        (["identity", "bind", "alice"], "--vif and --ip: neither is given."),
+        (["identity", "bind", "alice", "--vif", "a", "--ip", "10.0.0.1"], "--vif and --ip: both are given."),
+        (["identity", "bind", "alice", "--vif", "a", "--ttl", "8"], "--ttl: '8' has no unit. Write '8 us',"),
+        (["identity", "bind", "alice", "--vif", "a", "--ttl", "8 hours"], "--ttl: '8 hours' is not a time."),
+        (["identity", "bind", "alice", "--file", "f"], "--file: the file says who is where."),
+        (["identity", "bind", "--file", "/nonexistent"], "/nonexistent:1:1: document: there is no such file."),
+        (["identity", "unbind"], "USER"),
         (["nonsense"], "nonsense"),
     ],
 )
@@ -114,7 +133,19 @@ def test_a_loop_interval_that_is_none(weir: Weir, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(
     "arguments",
-    [["vif", "list"], ["vif", "show", "a"], ["vif", "delete", "a"], ["vif", "exec", "a"], ["policy", "show"]],
+    [
+        ["vif", "list"],
+        ["vif", "show", "a"],
+        ["vif", "delete", "a"],
+        ["vif", "exec", "a"],
+        ["policy", "show"],
+        ["policy", "list"],
+        ["policy", "history"],
+        ["policy", "rollback"],
+        ["identity", "bind", "alice", "--ip", "10.0.0.1"],
+        ["identity", "unbind", "alice"],
+        ["identity", "list"],
+    ],
 )
 def test_without_a_system_it_says_so(weir: Weir, arguments: list[str], tmp_path: Path) -> None:
     assert weir(*arguments) == 1

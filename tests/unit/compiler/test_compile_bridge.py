@@ -8,14 +8,18 @@ from dataclasses import replace
 import pytest
 
 from controller.compiler.antispoof import link_local
-from controller.compiler.compile import Contradiction, compile_bridge
+from controller.compiler.compile import compile_bridge
 from controller.compiler.forward import CHUNK_VIFS, MOST_IN_SEGMENT, SegmentTooLarge
-from controller.compiler.policy import FIRST_RULE, TooManyRules
-from controller.dataplane.actions import Output, Resubmit
+from controller.compiler.parts import Contradiction
+from controller.compiler.precedence import TooManyRules
+from controller.dataplane.actions import Clone, Output, Resubmit
 from controller.dataplane.cookies import CookieKind, decode
 from controller.dataplane.entries import MeterBody, SwitchState
 from controller.dataplane.pipeline import BY_ID, check
 from controller.dataplane.protocols import ETH_ARP
+from controller.dataplane.registers import RESENT
+from controller.openflow.action_codec import encode_actions
+from policies.rules import MOST_RULES
 from tests.support.bridges import UPLINK_OFPORT, Vif, bridge
 from tests.support.flow_interpreter import FlowInterpreter
 
@@ -29,6 +33,12 @@ policies:
     rules:
       - allow: {direction: egress, to: [10.0.0.0/8, 'fd00::/8'], service: [tcp/80, tcp/8000-8003]}
   q: {unmatched: allow}
+"""
+DEEP = f"""
+weir: 1
+segments: {{s: {{type: bridged, uplink: wan, vlan: 120}}}}
+classes: {{fast: {{share: 10 %}}, normal: {{share: 10 %}}}}
+policies: {{{"q: {children: {" * 7}q: {{rules: [{{allow: {{class: fast}}}}]}}{"}}" * 7}}}
 """
 BROADCAST = (1 << 48) - 1
 
@@ -78,12 +88,14 @@ def test_from_outside_only_known_macs_and_broadcast_come_in() -> None:
     assert arrives(0x020000000077, 120) == arrives(BROADCAST, 121) == arrives(BROADCAST, 0) == []
 
 
-def test_a_large_segment_is_flooded_in_chunks_that_fit_into_a_message() -> None:
-    vifs = some(2 * CHUNK_VIFS + 1)
-    state = compile_bridge(bridge(POLICY, *vifs))
+@pytest.mark.parametrize("text", [POLICY, DEEP])
+def test_a_large_segment_is_flooded_in_chunks_that_fit_into_a_message(text: str) -> None:
+    """At the full depth of the tree with classes a copy takes most actions."""
+    vifs = [replace(vif, policy="/".join("qqqqqqqq") if text is DEEP else "q") for vif in some(2 * CHUNK_VIFS + 1)]
+    state = compile_bridge(bridge(text, *vifs))
     assert check(state) == []
-    longest = max(len(body.instructions.apply) for body in state.flows.values())
-    assert longest <= 3 * CHUNK_VIFS + 2 and longest * 16 < 65_000
+    floods = [body.instructions.apply for key, body in state.flows.items() if key.match.value("reg3") is not None]
+    assert max(len(encode_actions(apply)) for apply in floods) < 60_000
     ports = [port for port, _ in arp(FlowInterpreter(state), vifs[0], BROADCAST)]
     assert ports == sorted([*range(2, len(vifs) + 1), UPLINK_OFPORT])
 
@@ -101,16 +113,20 @@ def test_two_vifs_of_one_mac_in_a_segment_are_a_contradiction() -> None:
 
 def test_more_rules_than_priorities_are_refused() -> None:
     one = bridge(POLICY, Vif(1, "p", ()))
-    crowded = replace(one.nodes["p"], rules=one.nodes["p"].rules * FIRST_RULE)
-    with pytest.raises(TooManyRules, match="60000 rules"):
-        compile_bridge(replace(one, nodes={"p": crowded}))
+    crowded = replace(one.policies.nodes["p"], rules=one.policies.nodes["p"].rules * (MOST_RULES["rules"] + 1))
+    policies = replace(one.policies, nodes={**one.policies.nodes, "p": crowded})
+    with pytest.raises(TooManyRules, match="p: rules: 28,001 rules"):
+        compile_bridge(replace(one, policies=policies))
 
 
 def test_meters_hold_those_that_have_a_limit() -> None:
     state = compile_bridge(bridge(POLICY, Vif(1, "p", (), meter=MeterBody(5, 6)), Vif(2, "p", ())))
     assert state.meters == {1: MeterBody(5, 6)}
-    used = {key.match.value("reg0"): body.instructions.meter_id for key, body in entries(state, "egress_meter")}
-    assert used == {1: 1, 2: None}
+    used = {
+        (key.match.value("reg0"), key.match.value("reg3")): body.instructions.meter_id
+        for key, body in entries(state, "egress_meter")
+    }
+    assert used == {(1, None): 1, (1, RESENT): None, (2, None): None}  # what is judged anew has been through it
 
 
 def test_a_rule_costs_the_same_for_one_vif_and_for_many() -> None:
@@ -120,8 +136,9 @@ def test_a_rule_costs_the_same_for_one_vif_and_for_many() -> None:
         return tables["egress_policy"] + tables["ingress_policy"]
 
     assert policy_entries(1) == policy_entries(50)
-    # each way: 2 families x 2 port masks by header, by tuple in first fragments, 2 for later ones, replies alike
-    assert policy_entries(1) == 2 * (2 + 2 + 1) + 2 * (2 + 1) + 2 * 2 + 2 * 1
+    # each way: 2 families x 2 masks by header, by tuple in first fragments, 2 for later ones; replies, errors alike
+    always = 2 * 3  # what is invalid, replies and others that no rule matches
+    assert policy_entries(1) == always + 2 * (2 + 2 + 1) + 2 * (2 + 1) + 2 * 2
 
 
 def test_the_link_local_address_is_that_of_rfc_4291() -> None:
@@ -131,9 +148,10 @@ def test_the_link_local_address_is_that_of_rfc_4291() -> None:
 
 def test_flood_entries_copy_by_resubmit_and_only_output_sends() -> None:
     for key, body in compile_bridge(bridge(POLICY, *some(3))).flows.items():
-        for action in body.instructions.apply:
+        copied = [one for action in body.instructions.apply if isinstance(action, Clone) for one in action.actions]
+        for action in (*body.instructions.apply, *copied):
             assert not isinstance(action, Output) or BY_ID[key.table].name == "output"
-            assert not isinstance(action, Resubmit) or BY_ID[key.table].name == "forward"
+            assert not isinstance(action, Resubmit) or BY_ID[key.table].name in ("forward", "ingress_current")
 
 
 def entries(state: SwitchState, table: str):  # type: ignore[no-untyped-def]

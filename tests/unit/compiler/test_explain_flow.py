@@ -6,7 +6,8 @@ import pytest
 
 from controller.compiler.compile import compile_bridge
 from controller.compiler.explain import Context, cookie_in, explain
-from controller.dataplane.cookies import CookieKind, encode
+from controller.dataplane.cookies import CookieKind, encode, with_vif
+from controller.dataplane.pipeline import EGRESS_METER
 from controller.dataplane.text import flow_lines
 from policies.parser import parse
 from tests.support.bridges import Vif, bridge
@@ -29,7 +30,7 @@ CONTEXT = Context(POLICIES, NUMBERS, {7: "web1"})
 @pytest.mark.parametrize(
     ("kind", "number", "text"),
     [
-        (CookieKind.PIPELINE, 40, "the pipeline itself, table egress_meter: hold a VIF to its egress rate"),
+        (CookieKind.PIPELINE, 40, f"the pipeline itself, table egress_meter: {EGRESS_METER.purpose}"),
         (CookieKind.PIPELINE, 41, "table number 41, which is not there any more"),
         (CookieKind.VIF, 7, "VIF web1"),
         (CookieKind.VIF, 8, "VIF number 8, which is not there any more"),
@@ -38,8 +39,29 @@ CONTEXT = Context(POLICIES, NUMBERS, {7: "web1"})
         (CookieKind.RULE, 1, "acme.yaml:6:9: acme: rule allow lookups"),
         (CookieKind.RULE, 2, "rule acme:gone (number 2), which is not there any more"),
         (CookieKind.RULE, 3, "rule number 3, which is not there any more"),
-        (CookieKind.UNMATCHED, 1, "acme.yaml:8:7: acme/web: what no rule of it matches: deny"),
-        (CookieKind.UNMATCHED, 9, "node number 9, which is not there any more"),
+        (CookieKind.VERDICT, with_vif(1, 7), "acme.yaml:6:9: acme: rule allow lookups, for VIF web1"),
+        (
+            CookieKind.VERDICT,
+            with_vif(1, 8),
+            "acme.yaml:6:9: acme: rule allow lookups, for VIF number 8, which is not there any more",
+        ),
+        (
+            CookieKind.REPLY,
+            with_vif(1, 7),
+            "acme.yaml:6:9: acme: rule allow lookups, replies to what it allows, for VIF web1",
+        ),
+        (
+            CookieKind.AUDIT,
+            with_vif(1, 7),
+            "acme.yaml:6:9: acme: rule allow lookups, counted under audit, for VIF web1",
+        ),
+        (CookieKind.VERDICT, with_vif(2, 7), "rule acme:gone (number 2), which is not there any more"),
+        (
+            CookieKind.UNMATCHED,
+            with_vif(1, 7),
+            "acme.yaml:8:7: acme/web: what no rule of it matches: deny, for VIF web1",
+        ),
+        (CookieKind.UNMATCHED, with_vif(9, 7), "node number 9, which is not there any more"),
     ],
 )
 def test_each_kind_of_origin(kind: CookieKind, number: int, text: str) -> None:

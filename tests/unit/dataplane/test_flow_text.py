@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from controller.dataplane.actions import Conntrack, Instructions, Output, PopVlan, PushVlan, Resubmit, SetField
-from controller.dataplane.entries import FlowBody, FlowKey, MeterBody, SwitchState
+from controller.dataplane.actions import (
+    Clone,
+    Conjunction,
+    Conntrack,
+    Controller,
+    Instructions,
+    Output,
+    PopVlan,
+    PushVlan,
+    Resubmit,
+    SetField,
+)
+from controller.dataplane.entries import FlowBody, FlowKey, MeterBody, PacketMeterBody, SwitchState
 from controller.dataplane.match import Match, match
 from controller.dataplane.text import instructions_text, match_text, render
 
@@ -30,6 +41,8 @@ from controller.dataplane.text import instructions_text, match_text, render
         (match(ip_frag=0), "nw_frag=no"),
         (match(ip_frag=(0, 2)), "nw_frag=not_later"),
         (match(eth_type=0x88CC), "dl_type=0x88cc"),
+        (match(conj_id=7, reg8=(0x10000, 0xFFFF0000)), "reg8=0x10000/0xffff0000,conj_id=7"),
+        (match(eth_type=0x800, ip_dscp=46), "ip,ip_dscp=46"),
         (Match((("oxm_800020e4", 1, 3),)), "oxm_800020e4=0x1/0x3"),
     ],
 )  # fmt: skip
@@ -46,7 +59,14 @@ def test_matches(entry: Match, text: str) -> None:
         (Instructions(apply=(PushVlan(), SetField("vlan_vid", 0x1078))), "push_vlan:0x8100,set_field:4216->vlan_vid"),
         (Instructions(apply=(Output(9), Resubmit(70))), "output:9,resubmit(,ingress_conntrack)"),
         (Instructions(apply=(Conntrack("reg1", 80),)), "ct(table=ingress_policy,zone=NXM_NX_REG1[0..15])"),
+        (Instructions(apply=(Conntrack(0xC001, 80),)), "ct(table=ingress_policy,zone=49153)"),
         (Instructions(apply=(Conntrack("reg0", commit=True),)), "ct(commit,zone=NXM_NX_REG0[0..15])"),
+        (Instructions(apply=(SetField("ip_dscp", 46),)), "set_field:46->ip_dscp"),
+        (Instructions(apply=(Conjunction(7, 1, 3), Conjunction(8, 2, 2))), "conjunction(7,1/3),conjunction(8,2/2)"),
+        (Instructions(apply=(Controller(128, 70000),)), "controller(max_len=128,meter_id=70000)"),
+        (Instructions(apply=(Clone((SetField("reg6", 5), Resubmit(70))),), goto=60),
+         "clone(set_field:0x5->reg6,resubmit(,ingress_conntrack)),goto_table:forward"),
+        (Instructions(apply=(Clone((Clone(()), Output(1))),)), "clone(clone(drop),output:1)"),
     ],
 )  # fmt: skip
 def test_instructions(instructions: Instructions, text: str) -> None:
@@ -58,8 +78,10 @@ def test_a_state_is_sorted_as_the_switch_consults_it() -> None:
         return FlowKey(table, priority, match(in_port=port)), FlowBody(0x5EE1 << 48, Instructions(goto=60))
 
     flows = dict([entry(40, 1, 1), entry(0, 1, 2), entry(0, 9, 3), entry(0, 1, 1)])
-    assert render(SwitchState(flows, {2: MeterBody(5, 6)}), names=False).splitlines() == [
+    meters = {70_000: PacketMeterBody(7, 8), 2: MeterBody(5, 6)}
+    assert render(SwitchState(flows, meters), names=False).splitlines() == [
         "meter=2,kbps,burst,stats,bands=type=drop,rate=5,burst_size=6",
+        "meter=70000,pktps,burst,stats,bands=type=drop,rate=7,burst_size=8",
         "cookie=0x5ee1000000000000, table=0, priority=9,in_port=3 actions=goto_table:60",
         "cookie=0x5ee1000000000000, table=0, priority=1,in_port=1 actions=goto_table:60",
         "cookie=0x5ee1000000000000, table=0, priority=1,in_port=2 actions=goto_table:60",

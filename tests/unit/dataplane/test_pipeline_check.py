@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.dataplane.actions import Conntrack, Instructions, Resubmit
+from controller.dataplane.actions import Clone, Conntrack, Controller, Instructions, Resubmit
 from controller.dataplane.document import page
 from controller.dataplane.entries import FlowBody, FlowKey, MeterBody, SwitchState
 from controller.dataplane.fields import FIELDS
@@ -44,6 +44,8 @@ def test_what_is_declared_passes() -> None:
         (60, match(), Instructions(apply=(Resubmit(0),)), "continues in classify"),
         (20, match(), Instructions(apply=(Conntrack("reg0", 80),)), "continues in ingress_policy"),
         (40, match(), Instructions(meter_id=8), "uses meter 8, which is missing"),
+        (40, match(), Instructions(apply=(Clone((Controller(128, 8),)),)), "uses meter 8, which is missing"),
+        (40, match(), Instructions(apply=(Clone((Resubmit(0),)),)), "continues in classify"),
     ],
 )
 def test_what_is_not_declared_is_named(table: int, entry: Match, instructions: Instructions, words: str) -> None:

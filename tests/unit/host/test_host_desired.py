@@ -11,12 +11,14 @@ import pytest
 
 from controller.config import StateDir
 from controller.host import desired
+from controller.host.class_queues import ClassShare
 from controller.host.desired import Limits, PolicyInForce
 from controller.host.errors import HostError
 from controller.host.kinds import port as port_kind
 from controller.host.links import Mark
 from controller.host.planning import Planner
-from controller.host.queue_tree import HtbPlan
+from controller.host.queue_sizes import FRAME_BYTES, LEAST_QUEUE_BYTES
+from controller.host.queue_tree import BfifoPlan, HeadDropPlan, HtbPlan, QueuePlan, Steers
 from controller.host.settings import AgentConfig
 from controller.host.wishes import HeldVif, plan, with_trees
 from controller.stream.messages import Rates
@@ -118,6 +120,64 @@ def test_each_queue_stands_where_it_belongs() -> None:
     assert {item.mac & 0xFF for item in tree.filters} == {7, 9, 10}
     assert with_trees(wishes) == {"eth9", "wv7", "tap1"}
     assert all(isinstance(wish.plan.qdiscs[0xFFFFFFFF], HtbPlan) for wish in wishes.ingress.values() if wish.plan)
+
+
+CLASSED = POLICY.replace(
+    "policies:",
+    """classes:
+  gold: {dscp: ef, share: 30 %}
+  normal: {share: 60 %}
+  bulk: {share: 10 %}
+policies:""",
+).replace(
+    "      free: {}",
+    """      free: {}
+      classed:
+        ingress: {limit: 30 mbit}
+        rules:
+          - allow: {direction: egress, service: tcp/22, class: gold, dscp: af31}
+          - allow: {direction: egress, service: tcp/23, class: bulk, dscp: 1, stage: audit}
+          - allow: {direction: egress, service: tcp/24, class: normal, dscp: 2}
+          - allow: {direction: egress, dscp: 4}
+      audited: {rules: [allow: {class: gold, stage: audit}]}
+      plain: {rules: [allow: {dscp: 5}]}
+""",
+)
+
+
+def test_a_leaf_is_divided_among_all_classes_once_a_rule_in_force_names_one() -> None:
+    policies = parse({"p.yaml": CLASSED})
+    paths = {f"acme/{leaf}" for leaf in ("classed", "audited", "plain", "free")}
+    shares = desired.class_shares(policies, paths)
+    gold, normal, bulk = shares.pop("acme/classed")
+    assert (gold, normal) == (ClassShare(0.3, (46, 26)), ClassShare(0.6))
+    assert bulk.share == 0.1 and bulk.code_points[0] % 4 == 3 and bulk.code_points[1:] == (1,)
+    assert set(shares.values()) == {()}
+
+
+def test_only_vifs_of_divided_leaves_have_queues_of_classes() -> None:
+    policies = parse({"p.yaml": CLASSED})
+    some = [held(vif(), port="wv7"), held(vif("b", 8, policy="acme/free"), port="wv8")]
+    classed = vif("c", 9, policy="acme/classed")
+    some.append(HeldVif(classed, "wv9", desired.limits(classed, policies, Rates()), Path("/n")))
+    planned = plan(some, policies, NODES, CONFIG, SEND_BUFFER_BYTES)
+    tree, ingress = planned.wishes.uplinks["up0"].plan, planned.wishes.ingress
+    assert tree is not None and ingress[9].plan is not None and ingress[7].plan is not None
+    steering = [qdisc.steers for qdisc in tree.qdiscs.values() if isinstance(qdisc, HtbPlan)]
+    assert sorted(steering) == [Steers.MARK, Steers.SOURCE, Steers.SOURCE]
+    assert len(ingress[9].plan.filters) == 4 and not ingress[7].plan.filters
+    leaves = [body for wish in (*planned.wishes.uplinks.values(), *ingress.values()) for body in bounded(wish.plan)]
+    assert len(leaves) == 2 + (1 + 1 + 3) + (1 + 3)  # default ones, of the VIFs on the uplink, on their ports
+    assert 2 * (sum(leaves) - LEAST_QUEUE_BYTES) <= SEND_BUFFER_BYTES  # nothing comes to the default one of a tenant
+
+
+def bounded(tree: QueuePlan | None) -> list[int]:
+    assert tree is not None
+    return [
+        body.limit_bytes if isinstance(body, BfifoPlan) else body.limit_packets * FRAME_BYTES
+        for body in tree.qdiscs.values()
+        if isinstance(body, (BfifoPlan, HeadDropPlan))
+    ]
 
 
 def test_an_uplink_without_capacity_is_left_alone_and_one_that_cannot_be_planned_says_so() -> None:

@@ -16,8 +16,12 @@ from controller.host.queue_tree import (
     ClassPlan,
     FilterPlan,
     ForeignPlan,
+    HeadDropPlan,
     HtbPlan,
+    MarkPlan,
     QdiscPlan,
+    SteeringPlan,
+    Steers,
     TbfPlan,
     Verb,
 )
@@ -34,6 +38,7 @@ def sent(change: Change) -> list[Request]:
     [
         HtbPlan(HANDLE, 0xFFFE),
         BfifoPlan(30_000),
+        HeadDropPlan(7),
         TbfPlan(10_000, 2000, 60_000),
         TbfPlan(100_000_000, 2001, 1_250_000),
     ],
@@ -67,8 +72,8 @@ def test_counters_are_read_and_count_beyond_32_bits() -> None:
     assert (sample.dropped_packets, sample.backlog_bytes) == (9, 3028)
 
 
-def steering_rows(*filters: FilterPlan) -> list[steering.FilterRow]:
-    requests = sent(Change(Verb.SET, ROOT, HtbPlan(HANDLE, 0xFFFE, steers=True)))[1:]
+def steering_rows(*filters: SteeringPlan, steers: Steers = Steers.SOURCE) -> list[steering.FilterRow]:
+    requests = sent(Change(Verb.SET, ROOT, HtbPlan(HANDLE, 0xFFFE, steers)))[1:]
     requests += [request for item in filters for request in sent(Change(Verb.SET, HANDLE, item))]
     return [steering.filter_row(request.body) for request in requests]
 
@@ -78,15 +83,48 @@ FILTER = FilterPlan(HANDLE, 0x02_77_00_00_01_FE, HANDLE | 9)
 
 
 def test_filters_read_back() -> None:
-    assert steering.steering_of(HANDLE, [ROOT_TABLE, *steering_rows(FILTER)]) == steering.Steering(True, {FILTER: 0})
-    assert steering.steering_of(HANDLE, []).intact is False
+    assert steering.steering_of(HANDLE, [ROOT_TABLE, *steering_rows(FILTER)]) == steering.Steering(
+        Steers.SOURCE, {FILTER: 0}
+    )
+    assert steering.steering_of(HANDLE, []).steers is Steers.NOTHING
+
+
+def test_filters_by_code_point_read_back() -> None:
+    marks = [MarkPlan(HANDLE, code_point, HANDLE | 1 + code_point) for code_point in (0, 46, 63)]
+    rows = [ROOT_TABLE, *steering_rows(*marks, steers=Steers.MARK)]
+    assert steering.steering_of(HANDLE, rows) == steering.Steering(Steers.MARK, dict.fromkeys(marks, 0))
+    assert steering.steering_of(HANDLE, rows[:-3]) == steering.Steering(Steers.MARK)
+    for wrong in (rows[1:], rows[:2] + rows[3:], [*rows, rows[-1]], [*rows, steering_rows(FILTER)[-1]]):
+        assert steering.steering_of(HANDLE, wrong).steers is None
+
+
+def test_a_code_point_is_the_bucket_of_its_filter_in_either_version_of_ip() -> None:
+    rows = steering_rows(MarkPlan(HANDLE, 46, HANDLE | 9), steers=Steers.MARK)
+    links = [row.options[5] for row in rows if row.options and 3 in row.options]
+    found = [
+        (
+            [struct.unpack_from(">II", link, 16 + 16 * key) for key in range(link[2])],
+            *struct.unpack_from("=h", link, 10),  # from where the bucket is taken,
+            *struct.unpack_from(">I", link, 12),  # and which bits are
+        )
+        for link in links
+    ]
+    tag = (0xFFFF, 0x8100)
+    assert found == [
+        ([(0xFFFF, 0x0800)], 0, 0x00FC0000),
+        ([tag, (0xFFFF, 0x0800)], 4, 0x00FC0000),
+        ([(0xFFFF, 0x86DD)], 0, 0x0FC00000),
+        ([tag, (0xFFFF, 0x86DD)], 4, 0x0FC00000),
+    ]
+    rule = rows[-1].options
+    assert rule is not None and struct.unpack("=I", rule[2])[0] == 0x00100000 | 46 << 12 and rule[5][2] == 0
 
 
 def test_filters_of_any_other_form_are_not_intact() -> None:
     rows = [ROOT_TABLE, *steering_rows(FILTER)]
     foreign = steering.FilterRow(0x0800, 1, None)
     for wrong in (rows[1:], rows[:2] + rows[3:], [*rows, foreign], [*rows, rows[-1]]):
-        assert steering.steering_of(HANDLE, wrong).intact is None
+        assert steering.steering_of(HANDLE, wrong).steers is None
 
 
 def test_a_filter_compares_the_whole_source_mac_before_the_network_header() -> None:

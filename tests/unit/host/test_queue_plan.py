@@ -4,23 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from controller.host.queue_plan import (
+from controller.host.queue_ids import (
     DEFAULT_MINOR,
-    FRAME_BYTES,
     INNER_MINORS,
     MOST_VIF,
-    PASS_KBPS,
     ROOT_MAJOR,
     TRUNK_MINOR,
     QueuePlanError,
-    ingress_plan,
-    leaf_budget,
-    quanta,
-    shaper_plan,
-    token_kbps,
-    uplink_plan,
 )
-from controller.host.queue_tree import ROOT, BfifoPlan, FilterPlan, HtbPlan, QueuePlan, TbfPlan
+from controller.host.queue_plan import Sender, ingress_plan, shaper_plan, uplink_plan
+from controller.host.queue_sizes import FRAME_BYTES, PASS_KBPS, leaf_budget, quanta, token_kbps
+from controller.host.queue_tree import ROOT, BfifoPlan, FilterPlan, HtbPlan, QueuePlan, Steers, TbfPlan
 from policies.hierarchy import Branch, Leaf, Member
 
 OUTER = ROOT_MAJOR << 16
@@ -38,13 +32,13 @@ def branch(path: str, *below: Leaf | Branch, guarantee_kbps: int = 0, limit_kbps
 
 
 def planned(root: Branch, capacity_kbps: int = CAPACITY_KBPS) -> QueuePlan:
-    macs = {number: 0x0200_0000_0000 + number for number in range(1, 20)}
-    return uplink_plan(root, capacity_kbps, macs, {"acme": 7, "acme/web": 8}, 30_000)
+    senders = {number: Sender(0x0200_0000_0000 + number) for number in range(1, 20)}
+    return uplink_plan(root, capacity_kbps, senders, {"acme": 7, "acme/web": 8}, 30_000)
 
 
 def test_one_level_has_a_trunk_of_the_capacity_and_a_class_for_each_vif() -> None:
     plan = planned(branch("", leaf(1, 30_000), leaf(2, limit_kbps=20_000)))
-    assert plan.qdiscs[ROOT] == HtbPlan(OUTER, DEFAULT_MINOR, steers=True)
+    assert plan.qdiscs[ROOT] == HtbPlan(OUTER, DEFAULT_MINOR, Steers.SOURCE)
     trunk = plan.classes[OUTER | TRUNK_MINOR]
     assert (trunk.parent, trunk.rate_kbps, trunk.ceil_kbps) == (OUTER, CAPACITY_KBPS, CAPACITY_KBPS)
     first, second = plan.classes[OUTER | 1], plan.classes[OUTER | 2]
@@ -65,10 +59,14 @@ def test_an_inner_node_is_a_qdisc_under_its_class_with_filters_at_every_level() 
     tenant = branch("acme", branch("acme/web", leaf(3)), leaf(4), guarantee_kbps=5000, limit_kbps=9000)
     plan = planned(branch("", tenant))
     outer, inner = OUTER | INNER_MINORS + 7, 7 << 16
-    assert plan.qdiscs[outer] == HtbPlan(inner, DEFAULT_MINOR, steers=True)
+    assert plan.qdiscs[outer] == HtbPlan(inner, DEFAULT_MINOR, Steers.SOURCE)
     assert (plan.classes[outer].rate_kbps, plan.classes[outer].ceil_kbps) == (5000, 9000)
     assert plan.classes[inner | TRUNK_MINOR].rate_kbps == PASS_KBPS  # the class outside is the bound
-    assert {(item.qdisc, item.target) for item in plan.filters if item.mac == 0x0200_0000_0003} == {
+    assert {
+        (item.qdisc, item.target)
+        for item in plan.filters
+        if isinstance(item, FilterPlan) and item.mac == 0x0200_0000_0003
+    } == {
         (OUTER, outer),
         (inner, inner | INNER_MINORS + 8),
         (8 << 16, 8 << 16 | 3),
@@ -105,7 +103,7 @@ def test_quanta_are_in_the_ratio_of_the_weights_and_at_least_a_frame() -> None:
 @pytest.mark.parametrize("number", [0, MOST_VIF + 1])
 def test_a_vif_number_that_a_class_id_cannot_hold_is_named(number: int) -> None:
     with pytest.raises(QueuePlanError, match=rf"VIF vif{number}: .* not {number}\. Create"):
-        uplink_plan(branch("", leaf(number)), CAPACITY_KBPS, {number: 1}, {}, 30_000)
+        uplink_plan(branch("", leaf(number)), CAPACITY_KBPS, {number: Sender(1)}, {}, 30_000)
 
 
 def test_what_is_missing_is_named() -> None:

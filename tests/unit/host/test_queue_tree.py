@@ -10,6 +10,7 @@ from controller.host.queue_tree import (
     ForeignPlan,
     HtbPlan,
     QueuePlan,
+    Steers,
     TbfPlan,
     Verb,
     changes,
@@ -19,7 +20,7 @@ from controller.host.queue_tree import (
 HANDLE, TRUNK, LEAF = 0x10000, 0x1FFFF, 0x10001
 BODY = ClassPlan(TRUNK, 10, 10, 2000, 2000, 1518)
 PLAN = QueuePlan(
-    {ROOT: HtbPlan(HANDLE, 2, steers=True), LEAF: BfifoPlan(9000)},
+    {ROOT: HtbPlan(HANDLE, 2, steers=Steers.SOURCE), LEAF: BfifoPlan(9000)},
     {TRUNK: replace(BODY, parent=HANDLE), LEAF: BODY},
     frozenset({FilterPlan(HANDLE, 0x0200_0000_0001, LEAF)}),
 )
@@ -49,7 +50,7 @@ def test_a_filter_goes_before_its_class_and_a_queue_with_it() -> None:
 
 
 def test_the_root_is_deleted_only_when_it_cannot_become_the_desired_one() -> None:
-    other = replace(PLAN, qdiscs={**PLAN.qdiscs, ROOT: HtbPlan(HANDLE, 3, steers=True)})
+    other = replace(PLAN, qdiscs={**PLAN.qdiscs, ROOT: HtbPlan(HANDLE, 3, steers=Steers.SOURCE)})
     assert steps(PLAN, other)[0] == (Verb.DELETE, ROOT)
     assert steps(QueuePlan({ROOT: TbfPlan(1, 1, 1)}), PLAN) == [(Verb.DELETE, ROOT), (Verb.SET, ROOT)]
     assert steps(QueuePlan(), PLAN) == [(Verb.DELETE, ROOT)]

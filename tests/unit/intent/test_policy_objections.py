@@ -132,3 +132,13 @@ def test_numbers_of_nodes_go_round_and_skip_those_in_use() -> None:
     after, following = renumber(policies, {("node", "a"): 1}, {"node": 16381})
     assert {key: number for (_, key), number in after.items()} == {"a": 1, "b": 16381, "c": 2}
     assert following["node"] == 3
+
+
+def test_a_rule_number_beyond_what_a_cookie_holds_is_replaced_and_the_circle_closes() -> None:
+    rules = "{rules: [allow: {name: x}, allow: {name: y}, allow: {name: z}]}"
+    policies = parse({"p.yaml": f"weir: 1\npolicies: {{a: {rules}}}\n"})
+    x, y, z = (rule.identity for rule in policies.nodes["a"].rules)
+    numbers = {("rule", x): 1 << 24, ("rule", y): (1 << 24) - 2}
+    after, following = renumber(policies, numbers, {"rule": (1 << 24) - 2})
+    assert [after["rule", identity] for identity in (x, y, z)] == [(1 << 24) - 1, (1 << 24) - 2, 1]
+    assert following["rule"] == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,10 @@ from hypothesis import strategies as st
 
 from controller.dataplane.actions import (
     Action,
+    Clone,
+    Conjunction,
     Conntrack,
+    Controller,
     Instructions,
     Output,
     PopVlan,
@@ -19,7 +23,7 @@ from controller.dataplane.actions import (
     Resubmit,
     SetField,
 )
-from controller.dataplane.entries import FlowBody, FlowKey, MeterBody
+from controller.dataplane.entries import FlowBody, FlowKey, MeterBody, PacketMeterBody
 from controller.dataplane.fields import FIELDS, Field
 from controller.dataplane.match import Match, match
 from controller.openflow import action_codec, bundle_codec, flow_codec, meter_codec, oxm, port_codec
@@ -55,14 +59,23 @@ settings_of_a_field = st.sampled_from(list(FIELDS.values())).flatmap(
 )
 tables = st.integers(0, 254)
 registers = st.sampled_from(["reg0", "reg1"])
-actions: st.SearchStrategy[Action] = st.one_of(
+single_actions: st.SearchStrategy[Action] = st.one_of(
     st.builds(Output, st.integers(1, 0xFFFFFFFF)),
     settings_of_a_field,
     st.just(PushVlan()),
     st.just(PopVlan()),
     st.builds(Resubmit, tables),
-    st.builds(Conntrack, registers, st.none() | tables, st.booleans()),
+    st.builds(Conntrack, registers | st.integers(0, 0xFFFF), st.none() | tables, st.booleans()),
+    st.builds(Conjunction, st.integers(0, 2**32 - 1), st.integers(1, 64), st.integers(2, 64)),
+    st.builds(Controller, st.integers(0, 65535), st.integers(1, 2**32 - 1)),
 )
+
+
+def clones(inner: st.SearchStrategy[Action]) -> st.SearchStrategy[Action]:
+    return st.builds(Clone, st.lists(inner, max_size=3).map(tuple))
+
+
+actions = single_actions | clones(single_actions | clones(single_actions))
 instructions = st.builds(
     Instructions, st.none() | st.integers(1, 65535), st.lists(actions, max_size=6).map(tuple), st.none() | tables
 )
@@ -107,8 +120,8 @@ def test_a_reply_cut_short_is_an_error(key: FlowKey, body: FlowBody, data: st.Da
 
 @given(st.binary(max_size=200))
 def test_noise_is_an_error_and_nothing_else(noise: bytes) -> None:
-    decoders = (flow_codec.decode_flows, meter_codec.decode_configuration, meter_codec.decode_statistics,
-                port_codec.decode_statistics)  # fmt: skip
+    decoders = (flow_codec.decode_flows, flow_codec.decode_counters, meter_codec.decode_configuration,
+                partial(meter_codec.decode_statistics, ids=range(1 << 32)), port_codec.decode_statistics)  # fmt: skip
     for decode in decoders:
         with suppress(WireError):
             list(decode(noise))
@@ -120,11 +133,19 @@ def test_noise_in_a_match_is_an_error_and_nothing_else(noise: bytes) -> None:
         oxm.decode_match(noise)
 
 
-@given(st.lists(st.sampled_from([0, 1, 4, 8, 16, 24, 25, 0x23, 0x20, 0xFF]), max_size=40).map(bytes))
+@given(st.lists(st.sampled_from([0, 1, 4, 8, 16, 24, 25, 0x23, 0x20, 34, 37, 42, 0xFF]), max_size=40).map(bytes))
 def test_noise_in_instructions_is_an_error_and_nothing_else(noise: bytes) -> None:
     for data in (noise, struct.pack("!HH4x", 4, 8 + len(noise)) + noise):
         with suppress(WireError):
             action_codec.decode_instructions(data)
+
+
+def test_clones_within_clones_without_end_are_somebody_elses() -> None:
+    data = bytes.fromhex("0000001000000001 0000000000000000")
+    for _ in range(2000):
+        data = struct.pack("!HHIH6x", 0xFFFF, 16 + len(data), 0x2320, 42) + data
+    found = action_codec.decode_instructions(struct.pack("!HH4x", 4, 8 + len(data)) + data)
+    assert isinstance(found, ForeignInstructions)
 
 
 def test_prerequisites_come_first() -> None:
@@ -137,7 +158,7 @@ def test_prerequisites_come_first() -> None:
 @pytest.mark.parametrize(
     ("data", "name"),
     [
-        (bytes.fromhex("80001001") + b"\x05", "oxm_80001001"),  # ip_dscp
+        (bytes.fromhex("80001201") + b"\x05", "oxm_80001201"),  # ip_ecn
         (bytes.fromhex("00010d04") + b"\0\x05\0\x07", "oxm_00010c02"),
         (bytes.fromhex("ffff5406") + b"ONF\0" + b"\0\x05", "oxm_ffff54064f4e4600"),
         (bytes.fromhex("ffff5508") + b"ONF\0" + b"\0\x05\0\x07", "oxm_ffff54064f4e4600"),
@@ -161,8 +182,14 @@ def test_an_unknown_name_is_refused() -> None:
         bytes.fromhex("00040010 00000000 0016000800000007"),  # group:7
         bytes.fromhex("00040018 00000000 ffff001000002320000effff28000000"),  # resubmit of another port
         bytes.fromhex("00040020 00000000 ffff0018000023200023000200000000000000280000000000000000"),  # ct(force)
-        bytes.fromhex("00040018 00000000 00190010800010010500000000000000"),  # set of an unknown field
+        bytes.fromhex("00040018 00000000 00190010800012010100000000000000"),  # set of an unknown field
         bytes.fromhex("00040010 00000000 0011000888a80000"),  # push of a service tag
+        bytes.fromhex("00040020 00000000 ffff0018000023200025000000000000 0003000601020000"),  # controller(userdata)
+        bytes.fromhex("00040028 00000000 ffff0020000023200025000000000000 0002000801000000 0005000800000009"),  # reason
+        bytes.fromhex("00040018 00000000 ffff0010000023200014ffff00000000"),  # the older controller action
+        bytes.fromhex("00040018 00000000 ffff0010000023200025000000000000"),  # controller without a meter
+        bytes.fromhex("00040020 00000000 ffff001800002320002a000000000000 0016000800000007"),  # clone(group:7)
+        bytes.fromhex("00040018 00000000 ffff001000002320002a000000000001"),  # clone with dirty padding
     ],
 )
 def test_what_we_never_write_equals_nothing_we_want(data: bytes) -> None:
@@ -188,18 +215,50 @@ def test_meters_come_back() -> None:
         + entry.pack(40, 0xD, 3) + band + band
         + entry.pack(24, 0xD, 4) + remark
         + entry.pack(8, 0xD, 5)
+        + entry.pack(24, 0xF, 6) + band  # kbps and pktps
     )  # fmt: skip
     found = dict(meter_codec.decode_configuration(reply))
-    assert found[1] == MeterBody(1000, 50)
-    assert sorted(found) == [1, 2, 3, 4, 5]
-    assert all(isinstance(found[number], ForeignMeter) for number in (2, 3, 4, 5))
-    assert len({found[number] for number in (2, 3, 4, 5)}) == 4
+    assert found[1] == MeterBody(1000, 50) and found[2] == PacketMeterBody(1000, 50)
+    assert sorted(found) == [1, 2, 3, 4, 5, 6]
+    assert all(isinstance(found[number], ForeignMeter) for number in (3, 4, 5, 6))
+    assert len({found[number] for number in (3, 4, 5, 6)}) == 4
 
 
 def test_meter_counters() -> None:
-    head = struct.pack("!IH6xIQQII", 7, 40 + 32, 3, 100, 2000, 5, 500_000_000)
-    reply = head + struct.pack("!QQQQ", 10, 200, 1, 20)
-    assert dict(meter_codec.decode_statistics(reply)) == {7: MeterCounters(100, 2000, 11, 220, 5.5)}
+    reply = meter_statistics(7, (10, 200), (1, 20))
+    assert counters_of(reply) == {7: MeterCounters(100, 2000, 11, 220, 5.5)}
+
+
+def test_counters_of_other_meters_are_passed_over() -> None:
+    """A switch may hold many thousand of them."""
+    reply = b"".join(meter_statistics(number, (1, 1)) for number in (70_000, 7, 99_999, 8, 1))
+    assert sorted(counters_of(reply)) == [7, 8]
+    for cut in (1, 40, 56):
+        with pytest.raises(WireError):
+            counters_of(meter_statistics(70_000, (1, 1), (2, 2))[:-cut])
+
+
+def meter_statistics(number: int, *bands: tuple[int, int]) -> bytes:
+    """Of one meter. bands: packets and bytes dropped."""
+    head = struct.pack("!IH6xIQQII", number, 40 + 16 * len(bands), 3, 100, 2000, 5, 500_000_000)
+    return head + b"".join(struct.pack("!QQ", *band) for band in bands)
+
+
+def counters_of(reply: bytes) -> dict[int, MeterCounters]:
+    return dict(meter_codec.decode_statistics(reply, range(2, 10)))
+
+
+def test_flow_counters_are_read_alone() -> None:
+    entries = [
+        (FlowKey(32, 1, match()), FlowBody(7, Instructions())),
+        (FlowKey(82, 2, match(reg0=5, ip_dscp=46)), FlowBody(2**64 - 1, Instructions(9, (Output(1),), 40))),
+        (FlowKey(32, 3, match(reg0=5)), FlowBody(7, Instructions(goto=40))),
+    ]
+    reply = b"".join(as_statistics(key, body) for key, body in entries)
+    assert list(flow_codec.decode_counters(reply)) == [(key.table, body.cookie, 5, 6) for key, body in entries]
+    for cut in (1, 16, 55):
+        with pytest.raises(WireError, match="impossible length"):
+            list(flow_codec.decode_counters(reply[:-cut]))
 
 
 def test_port_counters_and_what_a_port_cannot_count() -> None:

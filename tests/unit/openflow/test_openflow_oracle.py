@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from ipaddress import IPv6Address
 
@@ -12,7 +13,10 @@ from ryu.ofproto.ofproto_protocol import ProtocolDesc
 
 from controller.dataplane.actions import (
     Action,
+    Clone,
+    Conjunction,
     Conntrack,
+    Controller,
     Instructions,
     Output,
     PopVlan,
@@ -21,10 +25,12 @@ from controller.dataplane.actions import (
     SetField,
 )
 from controller.dataplane.cookies import TAG, TAG_MASK
-from controller.dataplane.entries import FlowBody, FlowKey, MeterBody
+from controller.dataplane.entries import FlowBody, FlowKey, Meter, MeterBody, PacketMeterBody
 from controller.dataplane.match import Match, match
 from controller.openflow import bundle_codec, flow_codec, meter_codec, port_codec
+from controller.openflow.action_codec import encode_actions
 from controller.openflow.bundle_codec import Control
+from controller.openflow.punts import encode_packet_out
 
 DATAPATH = ProtocolDesc(ofproto.OFP_VERSION)
 XID = 0x01020304
@@ -107,6 +113,7 @@ MATCHES = [
         match(reg0=1, reg4=(0x10000, 0xFFFF0000), ct_state=(0x21, 0x23), ct_zone=5, ct_mark=9),
         {"reg0": 1, "reg4": (0x10000, 0xFFFF0000), "ct_state": (0x21, 0x23), "ct_zone": 5, "ct_mark": 9},
     ),
+    (match(eth_type=0x0800, ip_dscp=46, reg6=2), {"eth_type": 0x0800, "ip_dscp": 46, "reg6": 2}),
 ]  # fmt: skip
 
 ACTIONS: list[tuple[Action, parser.OFPAction]] = [
@@ -120,7 +127,10 @@ ACTIONS: list[tuple[Action, parser.OFPAction]] = [
     (PopVlan(), parser.OFPActionPopVlan()),
     (Resubmit(70), parser.NXActionResubmitTable(0xFFF8, 70)),
     (Conntrack("reg0", 30), parser.NXActionCT(0, "reg0", 15, 30, 0, [])),
+    (Conntrack(0xC001, 30), parser.NXActionCT(0, "", 0xC001, 30, 0, [])),
     (Conntrack("reg1", None, True), parser.NXActionCT(1, "reg1", 15, 0xFF, 0, [])),
+    (SetField("ip_dscp", 46), parser.OFPActionSetField(ip_dscp=46)),
+    (Conjunction(7, 1, 3), parser.NXActionConjunction(0, 3, 7)),
 ]
 
 
@@ -163,6 +173,23 @@ def test_actions(ours: Action, ryus: parser.OFPAction) -> None:
     assert mine == theirs(flow_mod(key, {}, [apply]))
 
 
+# what Ryu cannot express: as Open vSwitch 3.1 sends what ovs-ofctl wrote
+OVS_ACTIONS: list[tuple[Action, str]] = [
+    (Clone(()), "ffff0010 00002320 002a0000 00000000"),
+    (
+        Clone((Output(1), Resubmit(3))),
+        "ffff0030 00002320 002a0000 00000000 00000010 00000001 00000000 00000000 ffff0010 00002320 000efff8 03000000",
+    ),
+    (Controller(128, 9), "ffff0020 00002320 00250000 00000000 00000008 00800000 00050008 00000009"),
+    (Controller(65535, 9), "ffff0018 00002320 00250000 00000000 00050008 00000009"),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), OVS_ACTIONS)
+def test_actions_of_open_vswitch(ours: Action, theirs: str) -> None:
+    assert encode_actions([ours]) == bytes.fromhex(theirs)
+
+
 def test_instructions_in_the_order_of_the_switch() -> None:
     key = FlowKey(0, 7, match())
     mine = flow_codec.add_flow(XID, key, FlowBody(TAG << 48 | 5, Instructions(9, (Output(1),), 40)))
@@ -193,10 +220,19 @@ def test_delete_names_the_entry_and_our_cookie() -> None:
     ("encode", "command"),
     [(meter_codec.add_meter, ofproto.OFPMC_ADD), (meter_codec.modify_meter, ofproto.OFPMC_MODIFY)],
 )
-def test_meters(encode: object, command: int) -> None:
-    flags = ofproto.OFPMF_KBPS | ofproto.OFPMF_BURST | ofproto.OFPMF_STATS
+@pytest.mark.parametrize(
+    ("meter", "unit"), [(MeterBody(1000, 50), ofproto.OFPMF_KBPS), (PacketMeterBody(1000, 50), ofproto.OFPMF_PKTPS)]
+)
+def test_meters(encode: Callable[[int, int, Meter], bytes], command: int, meter: Meter, unit: int) -> None:
+    flags = unit | ofproto.OFPMF_BURST | ofproto.OFPMF_STATS
     expected = parser.OFPMeterMod(DATAPATH, command, flags, 5, [parser.OFPMeterBandDrop(1000, 50)])
-    assert encode(XID, 5, MeterBody(1000, 50)) == theirs(expected)  # type: ignore[operator]
+    assert encode(XID, 5, meter) == theirs(expected)
+
+
+def test_packet_out() -> None:
+    actions = [parser.OFPActionOutput(7, 0)]
+    expected = parser.OFPPacketOut(DATAPATH, ofproto.OFP_NO_BUFFER, ofproto.OFPP_CONTROLLER, actions, b"frame")
+    assert encode_packet_out(XID, 7, b"frame") == theirs(expected)
 
 
 def test_meter_delete() -> None:
@@ -226,6 +262,12 @@ def test_requests() -> None:
             flow_codec.our_flows_request(),
             parser.OFPFlowStatsRequest(
                 DATAPATH, 0, 0xFF, port_any, ofproto.OFPG_ANY, TAG << 48, TAG_MASK, parser.OFPMatch()
+            ),
+        ),
+        (
+            flow_codec.our_flows_request(32),
+            parser.OFPFlowStatsRequest(
+                DATAPATH, 0, 32, port_any, ofproto.OFPG_ANY, TAG << 48, TAG_MASK, parser.OFPMatch()
             ),
         ),
         (meter_codec.configuration_request(), parser.OFPMeterConfigStatsRequest(DATAPATH, 0, meter_all)),

@@ -18,8 +18,9 @@ from controller.openflow.bundle import WHOLE, deliver_bundle
 from controller.openflow.errors import ReplyOverdue, ReplyUnreadable, RequestRefused, SessionLost, SwitchError
 from controller.openflow.listener import Switchboard, set_defaults
 from controller.openflow.port_codec import PortCounters
+from controller.openflow.punts import Punt, encode_packet_out
 from controller.openflow.session import SwitchSession
-from controller.openflow.stats import read_entries
+from controller.openflow.stats import FlowCounters, read_entries, read_rule_counters
 from controller.openflow.wire import MAX_XID, Frame, Multipart, Type, message
 
 Answer = Callable[[int, int, bytes], list[bytes]]  # type, xid and message of a request -> what the switch sends
@@ -72,9 +73,15 @@ class PlayedDatapath:
         self.closed = True
 
 
-def connected(answer: Answer, **datapath: int) -> tuple[SwitchSession, PlayedDatapath]:
+def unexpected(punt: Punt) -> None:
+    raise AssertionError(f"{punt} was sent up")
+
+
+def connected(
+    answer: Answer, punted: Callable[[Punt], None] = unexpected, **datapath: int
+) -> tuple[SwitchSession, PlayedDatapath]:
     played = PlayedDatapath(answer, **datapath)
-    switchboard = Switchboard()
+    switchboard = Switchboard(punted)
     played.parse = switchboard._parse
     session, _ = switchboard.connect(played)
     return session, played
@@ -157,6 +164,32 @@ def test_an_unreadable_reply_is_an_error_of_the_session() -> None:
         port_counters(session)
 
 
+def flow_reply(xid: int, table: int, *counted: tuple[int, int, int]) -> bytes:
+    """counted: cookie, packets and bytes of each entry."""
+    entries = [
+        struct.pack("!HBx20xQQQHH4x", 56, table, cookie, packets, size_bytes, 1, 4)
+        for cookie, packets, size_bytes in counted
+    ]
+    return message(Type.MULTIPART_REPLY, xid, struct.pack("!HH4x", Multipart.FLOW, 0) + b"".join(entries))
+
+
+def test_rule_counters_are_those_of_the_verdict_tables_by_cookie() -> None:
+    def answer(kind: int, xid: int, request: bytes) -> list[bytes]:
+        table = request[16]
+        return [flow_reply(xid, table, (5, 1, 60), (6, 0, 0), (5, 2, 200))]
+
+    session, played = connected(answer)
+    of_one = {5: FlowCounters(3, 260), 6: FlowCounters(0, 0)}
+    assert read_rule_counters(session) == {(table, cookie): of_one[cookie] for table in (32, 82) for cookie in of_one}
+    assert len(played.requests) == 2
+
+
+def test_unreadable_rule_counters_are_an_error_of_the_session() -> None:
+    session, _ = connected(lambda _, xid, __: [flow_reply(xid, 32, (5, 1, 1))[:-1]])
+    with pytest.raises(ReplyUnreadable, match="switch 000000000000000a: flow statistics"):
+        read_rule_counters(session)
+
+
 def experimenter(code: int) -> Callable[[int, bytes], bool]:
     """Whether a message is bundle control (2300) or add (2301)."""
     return lambda kind, request: kind == Type.EXPERIMENTER and struct.unpack_from("!I", request, 12)[0] == code
@@ -205,7 +238,7 @@ def test_a_bundle_refused_as_a_whole() -> None:
 
 
 def test_the_newest_connection_of_a_switch_has_the_session() -> None:
-    switchboard = Switchboard()
+    switchboard = Switchboard(unexpected)
     old, new = PlayedDatapath(silent), PlayedDatapath(silent)
     first, nothing = switchboard.connect(old)
     second, replaced = switchboard.connect(new)
@@ -235,9 +268,91 @@ def test_an_echo_request_under_one_of_our_xids_is_ryus() -> None:
     assert isinstance(parsed, ofproto_v1_3_parser.OFPEchoRequest)
 
 
+def packet_in(cookie: int, fields: bytes, frame: bytes = b"frame", reason: int = 1) -> bytes:
+    match = struct.pack("!HH", 1, 4 + len(fields)) + fields
+    head = struct.pack("!IHBBQ", 0xFFFFFFFF, len(frame), reason, 32, cookie)
+    return message(Type.PACKET_IN, 0, head + match + bytes(-len(match) % 8 + 2) + frame)
+
+
+FROM_PORT_3 = bytes.fromhex("80000004 00000003")
+REGISTERS = bytes.fromhex("00010004 00000005 00011e04 00000007 0001d308 00000030 000000ff")  # reg0, reg15, ct_state
+OURS = 0x5EE1_0500_0000_0005
+
+
+def test_a_packet_that_is_sent_up_is_told_with_what_the_switch_knew() -> None:
+    punts: list[Punt] = []
+    _, played = connected(silent, punts.append)
+    assert played.arrive(packet_in(OURS, FROM_PORT_3 + REGISTERS)) is None
+    assert punts == [Punt("000000000000000a", OURS, 32, 3, {"reg0": 5, "reg15": 7}, b"frame")]
+
+
+def test_a_packet_that_anothers_entry_sends_up_is_ryus() -> None:
+    _, played = connected(silent)
+    assert isinstance(played.arrive(packet_in(0x77, FROM_PORT_3)), ofproto_v1_3_parser.OFPPacketIn)
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (message(Type.PACKET_IN, 0, bytes(19)), "cut short"),
+        (packet_in(OURS, FROM_PORT_3, b"")[:-3], "impossible match"),
+        (packet_in(OURS, FROM_PORT_3[:-1]), "ends inside a field"),
+        (packet_in(OURS, b""), "without the port"),
+    ],
+)
+def test_an_unreadable_packet_in_is_logged_and_forgotten(
+    sent: bytes, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, played = connected(silent)
+    assert played.arrive(sent) is None
+    assert "switch 000000000000000a: " in caplog.text and words in caplog.text
+
+
+def test_a_fault_in_dealing_with_a_packet_does_not_end_the_connection(caplog: pytest.LogCaptureFixture) -> None:
+    _, played = connected(silent)
+    assert played.arrive(packet_in(OURS, FROM_PORT_3)) is None
+    assert "could not be dealt with" in caplog.text and "AssertionError" in caplog.text
+
+
+def test_a_frame_is_sent_down_while_there_is_a_connection() -> None:
+    session, played = connected(silent)
+    session.packet_out(7, b"frame")
+    hub.sleep(0)
+    ((kind, xid, request),) = played.requests
+    assert kind == Type.PACKET_OUT and request == encode_packet_out(xid, 7, b"frame")
+    session.close()
+    session.packet_out(7, b"frame")
+    hub.sleep(0)
+    assert len(played.requests) == 1
+
+
+def test_frames_that_the_switch_does_not_take_hold_nobody_up() -> None:
+    """The oldest are lost; what has begun to be sent is not."""
+    session, played = connected(silent)
+    takes, room = [], hub.Event()
+
+    def send(buf: bytes) -> bool:
+        room.wait()
+        takes.append(int.from_bytes(buf[-2:], "big"))
+        return True
+
+    played.send = send  # type: ignore[method-assign]
+    session.packet_out(7, b"\0\0")
+    hub.sleep(0)
+    for number in range(1, 1001):
+        session.packet_out(7, number.to_bytes(2, "big"))
+    assert takes == []
+    room.set()
+    hub.sleep(0)
+    assert takes == [0, *range(1001 - 256, 1001)]
+    session.packet_out(7, b"\0\1")
+    hub.sleep(0)
+    assert takes[-1] == 1
+
+
 def test_attach_takes_the_place_of_the_parser(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ofproto_parser, "_MSG_PARSERS", dict(ofproto_parser._MSG_PARSERS))
-    switchboard = Switchboard()
+    switchboard = Switchboard(unexpected)
     switchboard.attach()
     assert ofproto_parser._MSG_PARSERS[ofproto_v1_3.OFP_VERSION] == switchboard._parse
 

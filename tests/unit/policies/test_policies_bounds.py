@@ -7,11 +7,12 @@ from collections.abc import Iterable
 
 import pytest
 
+from policies import names, nodes
 from policies.expansion import MOST_OF_LEAF, MOST_OF_RULE, entries
 from policies.parser import parse
 from tests.support.policy_error_lines import lines
 
-REMEDY = "Write fewer and wider prefixes and port ranges, and leave out 'from' or 'to' where either will do."
+REMEDY = "Write fewer and wider prefixes and port ranges."
 
 
 def hosts(count: int, net: int = 10) -> str:
@@ -26,48 +27,108 @@ def text(*rules: str) -> str:
     return "weir: 1\npolicies:\n  p:\n    rules:\n" + "".join(f"      - {rule}\n" for rule in rules)
 
 
+def count(body: str) -> int:
+    (rule,) = parse({"p.yaml": text(body)}).nodes["p"].rules
+    return entries(rule)
+
+
+def test_sources_destinations_and_services_add_and_do_not_multiply() -> None:
+    every = f"from: {hosts(30)}, to: {hosts(20, 11)}, service: {ports(range(100, 110))}"
+    fragments = 30 + 20 + 1
+    one_way = 4 * (30 + 20 + 10 + 1) + 2 * fragments
+    assert count(f"allow: {{direction: egress, {every}}}") == one_way
+    assert count(f"allow: {{{every}}}") == 2 * one_way
+    assert count(f"deny: {{direction: egress, {every}}}") == one_way - 2 * fragments
+
+
+@pytest.mark.parametrize(
+    ("body", "number"),
+    [
+        ("{}", 2 * 3),
+        ("{direction: egress}", 3),
+        ("{direction: egress, to: 10.0.0.1}", 3),
+        ("{direction: egress, to: [10.0.0.1, 10.0.0.2, 'fd00::1']}", 6 + 3),
+        ("{direction: egress, from: 10.0.0.1, to: 'fd00::1'}", 0),
+        ("{direction: egress, service: tcp/80}", 6 + 6),
+        ("{direction: egress, service: {proto: tcp, port: 1-6, source_port: 1-2}}", 2 * (4 * 4 * 2 + 2)),
+        ("{direction: egress, service: icmp/8}", 6),
+        ("{direction: egress, service: icmp6/128}", 6),
+        ("{direction: egress, service: icmp6/128, to: 10.0.0.1}", 0),
+        ("{direction: egress, service: sctp/1}", 5 + 5),
+        ("{direction: egress, to: {user: a}}", 3 + 3),
+        ("{direction: egress, to: [{user: a}, {app: b}, 10.0.0.1]}", 9 + 6),
+        ("{direction: egress, to: {user: a, cidr: [10.0.0.1, 10.0.0.2]}}", 6),
+        ("{direction: egress, stage: audit}", 16),
+    ],
+)
+def test_how_many_a_rule_makes(body: str, number: int) -> None:
+    assert count(f"allow: {body}") == number
+
+
 def test_a_rule_that_becomes_too_many_entries() -> None:
-    wide = f"deny: {{direction: egress, from: {hosts(150)}, to: {hosts(150, 11)}, service: {ports(range(10))}}}"
-    assert lines(text(wide)) == [
-        "p.yaml:5:9: policies.p.rules[0].deny: 150 sources x 150 destinations x 10 services make at least 675,000 flow "
-        f"entries, more than the 10,000 of a rule. {REMEDY}"
+    ranges = ", ".join(f"{{proto: tcp, port: 1-{65534 - 2 * n}, source_port: 1-65534}}" for n in range(10))
+    assert lines(text(f"deny: {{direction: egress, from: {hosts(150)}, service: [{ranges}]}}")) == [
+        "p.yaml:5:9: policies.p.rules[0].deny: it makes up to 34,804 flow entries, more than the 30,000 of a rule. "
+        f"{REMEDY}"
     ]
 
 
 def test_a_rule_of_as_many_as_there_may_be() -> None:
-    def rule(count: int) -> str:
-        return text(f"allow: {{direction: egress, to: {hosts(count)}}}")
+    def rule(number: int) -> str:
+        return text(f"allow: {{direction: egress, to: {hosts(number)}}}")
 
-    (one,) = parse({"p.yaml": rule(MOST_OF_RULE // 2)}).nodes["p"].rules
+    (one,) = parse({"p.yaml": rule(MOST_OF_RULE // 3)}).nodes["p"].rules
     assert entries(one) == MOST_OF_RULE
-    (line,) = lines(rule(MOST_OF_RULE // 2 + 1))
-    assert "5001 destinations x 1 service make at least 10,002 flow entries" in line
+    (line,) = lines(rule(MOST_OF_RULE // 3 + 1))
+    assert "it makes up to 30,003 flow entries" in line
 
 
-def test_a_leaf_bears_what_it_inherits_and_says_so_where_it_stands() -> None:
-    rule = f"{{direction: egress, to: {hosts(2000)}}}"  # 4,000 entries
+def test_a_leaf_bears_what_it_inherits_and_says_so_where_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes, "MOST_OF_LEAF", 3_000)
+    rule = f"{{direction: egress, to: {hosts(80)}}}"  # 240 entries
     many = ", ".join([f"allow: {rule}", *[f"deny: {rule}"] * 4, *[f"allow: {rule}"] * 2])
     tree = (
         f"weir: 1\npolicies:\n  top:\n    mandatory: [{many}]\n    default: [deny: {rule}]\n    children:\n"
         f"      fits:\n        rules: [{', '.join([f'deny: {rule}'] * 4)}]\n"
         f"      not:\n        rules: [{', '.join([f'deny: {rule}'] * 5)}]\n"
     )
+    assert MOST_OF_LEAF == 200_000
     assert lines(tree) == [
-        "p.yaml:9:7: policies.top.children.not: its rules and those it inherits make 52,000 flow entries, "
-        f"more than the {MOST_OF_LEAF:,} of a leaf. {REMEDY}"
+        "p.yaml:9:7: policies.top.children.not: its rules and those it inherits make 3,120 flow entries, "
+        f"more than the 3,000 of a leaf. {REMEDY}"
     ]
 
 
 def test_text_made_to_become_much_is_refused_without_making_it() -> None:
-    ranges = ", ".join(f"{{proto: tcp, port: 1-{65534 - n}, source_port: 1-65534}}" for n in range(2000))
-    wide = text(f"allow: {{from: {hosts(1000)}, to: {hosts(1000, 11)}, service: [{ranges}]}}")
+    ranges = ", ".join(f"{{proto: tcp, port: 1-{65534 - n}, source_port: 1-65534}}" for n in range(500))
+    wide = text(f"allow: {{from: {hosts(250)}, to: {hosts(250, 11)}, service: [{ranges}]}}")
     tracemalloc.start()
     try:
         (line,) = lines(wide)
-        assert tracemalloc.get_traced_memory()[1] < 40_000_000
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
     finally:
         tracemalloc.stop()
-    assert "1000 sources x 1000 destinations x 2000 services make at least" in line
+    assert "it makes up to" in line
+
+
+def test_names_that_stand_for_much_do_not_make_much_of_little_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "MOST_MATCHES", 1_000)
+    services = "weir: 1\nservices:\n" + "".join(f"  s{n}: {ports(range(300))}\n" for n in range(2))
+    again = f"deny: {{service: [{', '.join(['s0'] * 500)}, s1]}}"  # 300 at once, however often they are named
+    used = services + text(*[again] * 3).removeprefix("weir: 1\n")
+    assert len(parse({"p.yaml": used}).nodes["p"].rules) == 3
+    (line,) = lines(services + text(*[again] * 9).removeprefix("weir: 1\n"))
+    assert line.startswith(
+        "p.yaml:11:25: policies.p.rules[3].deny.service: the services of all rules come to more than"
+    )
+
+
+def test_nearest_names_are_not_looked_for_forever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "_MOST_COMPARISONS", 20)
+    groups = ", ".join(f"group{n}: [u]" for n in range(10))
+    wrong = [f"allow: {{to: {{group: grup{n}}}}}" for n in range(4)]
+    found = lines(text(*wrong) + f"groups: {{{groups}}}\n")
+    assert ["The nearest name" in line for line in found] == [True, True, False, False]
 
 
 BURSTS = [

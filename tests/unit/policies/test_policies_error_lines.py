@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.policy_error_lines import EMPTY, LATER, NAME, WRITE_LINES, lines
+from tests.support.policy_error_lines import EMPTY, NAME, WRITE_LINES, lines
 
 DOCUMENT = [
     ("", "p.yaml:1:1: document: the file is empty. Begin it with 'weir: 1'."),
@@ -14,20 +14,19 @@ DOCUMENT = [
     ("weir: [1]", "p.yaml:1:7: weir: a list stands where one value should. Write one value."),
     ("[a]", f"p.yaml:1:1: document: a list stands where a mapping should. {WRITE_LINES}"),
     ("hello", f"p.yaml:1:1: document: a text stands where a mapping should. {WRITE_LINES}"),
-    ("weir: 1\ngroups: {}", f"p.yaml:2:1: groups: 'groups' is not built yet. {LATER}"),
-    ("weir: 1\nclasses: {}", f"p.yaml:2:1: classes: 'classes' is not built yet. {LATER}"),
+    ("weir: 1\ngroups:", f"p.yaml:2:8: groups: {EMPTY}"),
+    ("weir: 1\nclasses: [a]", f"p.yaml:2:10: classes: a list stands where a mapping should. {WRITE_LINES}"),
     (
         "weir: 1\nsegmnts: {}",
         "p.yaml:2:1: segmnts: unknown key 'segmnts'. The nearest valid key is 'segments'.",
     ),
     (
         "weir: 1\nclases: {}",
-        "p.yaml:2:1: clases: unknown key 'clases'. "
-        "Remove it; the nearest key of the language is 'classes', which is not built yet.",
+        "p.yaml:2:1: clases: unknown key 'clases'. The nearest valid key is 'classes'.",
     ),
     (
         "weir: 1\nxyz: 1",
-        "p.yaml:2:1: xyz: unknown key 'xyz'. Valid here: weir, segments, links, services, policies.",
+        "p.yaml:2:1: xyz: unknown key 'xyz'. Valid here: weir, segments, links, services, groups, classes, policies.",
     ),
     ("weir: 1\nlinks:", f"p.yaml:2:7: links: {EMPTY}"),
 ]
@@ -40,12 +39,7 @@ def test_document(text, line):
 
 SEGMENTS = [
     ("{}", "3:6: segments.s.type: is missing. Add 'type: bridged'."),
-    ("{type: brigded}", "3:13: segments.s.type: 'brigded' is not understood here. Write bridged or internal."),
-    ("{type: routed}", "3:13: segments.s.type: 'routed' is not built yet. Remove it, or write bridged or internal."),
-    (
-        "{type: internal, gateway: [10.0.0.1]}",
-        f"3:23: segments.s.gateway: 'gateway' is not built yet. {LATER}",
-    ),
+    ("{type: brigded}", "3:13: segments.s.type: 'brigded' is not understood here. Write bridged, routed or internal."),
     (
         "{type: bridged}",
         "3:6: segments.s.uplink: is missing; a bridged segment reaches the outside through it. "

@@ -13,6 +13,7 @@ from tests.support.policy_error_lines import lines
         ("segments: {x: {type: internal}}", "segments.x"),
         ("links: {x: {capacity: 1 gbit}}", "links.x"),
         ("services: {x: tcp/1}", "services.x"),
+        ("groups: {x: [u]}", "groups.x"),
         ("policies: {x: {}}", "policies.x"),
     ],
 )
@@ -30,7 +31,7 @@ def test_every_error_of_every_file_is_reported_at_once_and_in_order():
         "a.yaml:1:1:",
         "a.yaml:1:22:",
         "a.yaml:1:29:",
-        "b.yaml:2:16:",
+        "b.yaml:2:21:",
         "b.yaml:2:40:",
         "c.yaml:2:1:",
     ]
@@ -42,15 +43,13 @@ def test_a_name_that_an_unreadable_file_may_define_is_not_an_error_too():
 
 
 def test_what_has_a_wrong_name_is_read_too():
-    text = (
-        "weir: 1\npolicies: {a/b: {cpu: 1, children: {c: {cpu: 1}}}, a: {children: {b: {children: {c/d: {cpu: 1}}}}}}"
-    )
+    text = "weir: 1\npolicies: {a/b: {cp: 1, children: {c: {cp: 1}}}, a: {children: {b: {children: {c/d: {cp: 1}}}}}}"
     assert [line.split(" ")[1] for line in lines(text)] == [
         "policies.a/b:",
-        "policies.a/b.cpu:",
-        "policies.a/b.children.c.cpu:",
+        "policies.a/b.cp:",
+        "policies.a/b.children.c.cp:",
         "policies.a.children.b.children.c/d:",
-        "policies.a.children.b.children.c/d.cpu:",
+        "policies.a.children.b.children.c/d.cp:",
     ]
 
 

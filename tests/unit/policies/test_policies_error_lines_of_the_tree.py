@@ -1,81 +1,17 @@
-"""Each wrong input and the exact line it gives: rules and nodes."""
+"""Each wrong input and the exact line it gives: nodes."""
 
 import textwrap
 
 import pytest
 
 from policies.parser import parse
-from tests.support.policy_error_lines import EMPTY, LATER, NAME, WRITE_LINES, lines
-
-RULES = [
-    (
-        "allow",
-        "[0]: a text stands where a rule should. Write '- allow: {...}' or '- deny: {...}'; '{}' matches everything.",
-    ),
-    ("{}", "[0]: a rule without an action. Write '- allow: {...}' or '- deny: {...}'."),
-    ("reject: {}", f"[0].reject: 'reject' is not built yet. {LATER}"),
-    ("alow: {}", "[0].alow: unknown key 'alow'. The nearest valid key is 'allow'."),
-    ("allow: ", f"[0].allow: {EMPTY}"),
-    ("{allow: {}, deny: {}}", "[0].deny: 'allow' has the rule already. Begin a rule of its own: '- deny: ...'."),
-    (
-        "{allow: {}, to: any}",
-        "[0].to: 'to' stands beside the rule's action. Put it inside: '- allow: {name: ..., to: ...}'.",
-    ),
-    ("allow: {direction: up}", "[0].allow.direction: 'up' is not understood here. Write egress or ingress."),
-    ("allow: {name: a/b}", f"[0].allow.name: 'a/b' cannot be the name of a rule. {NAME}"),
-    ("allow: {servce: any}", "[0].allow.servce: unknown key 'servce'. The nearest valid key is 'service'."),
-    ("allow: {to: {}}", "[0].allow.to: an endpoint that says nothing. Write 'any', or {cidr: 10.0.0.0/8}."),
-    ("allow: {to: []}", "[0].allow.to: the list is empty. Remove the key, or put something into the list."),
-    (
-        "allow: {to: red}",
-        "[0].allow.to: 'red' is not an address or prefix. "
-        "Write 'any', an address, a prefix such as 10.0.0.0/8, or a list of them.",
-    ),
-    (
-        "allow: {to: [any, 10.0.0.300]}",
-        "[0].allow.to[1]: '10.0.0.300' is not an address or prefix. "
-        "Write one such as 10.0.0.1, 10.0.0.0/8 or fd00::/64.",
-    ),
-    (
-        "allow: {to: {cidr: 'fd00::1/64'}}",
-        "[0].allow.to.cidr: 'fd00::1/64' has bits beyond its prefix length. "
-        "Write 'fd00::/64' for the network or 'fd00::1' for the one address.",
-    ),
-    ("allow: {service: htps}", "[0].allow.service: no service is named 'htps'. The nearest name is 'https'."),
-    (
-        "allow: {service: 443}",
-        "[0].allow.service: no service is named '443'. "
-        "Define it under 'services', or write tcp/443, udp/53, tcp/8000-8099, icmp/8, ip/47 or any.",
-    ),
-    *(
-        (f"allow: {{{key}: x}}", f"[0].allow.{key}: '{key}' is not built yet. {LATER}")
-        for key in ("class", "dscp", "limit", "packets", "log", "stage")
-    ),
-    *(
-        (f"allow: {{from: {{{key}: x}}}}", f"[0].allow.from.{key}: '{key}' is not built yet. {LATER}")
-        for key in ("user", "group", "app", "policy", "vif", "segment", "label")
-    ),
-]
-
-
-@pytest.mark.parametrize(("rule", "line"), RULES)
-@pytest.mark.parametrize("stage", ["rules", "mandatory", "default"])
-def test_rule(stage, rule, line):
-    text = f"weir: 1\nservices: {{https: tcp/443}}\npolicies:\n  p:\n    {stage}:\n      - {rule}\n"
-    found = lines(text)
-    assert [error.split(": ", 1)[1] for error in found] == [f"policies.p.{stage}{line}"]
-    assert found[0].startswith("p.yaml:6:")
-
+from tests.support.policy_error_lines import EMPTY, NAME, WRITE_LINES, lines
 
 NODES = [
     ("~", f"3:6: policies.p: a text stands where a mapping should. {WRITE_LINES}"),
     ("", f"3:5: policies.p: {EMPTY}"),
     ("{egres: {}}", "3:7: policies.p.egres: unknown key 'egres'. The nearest valid key is 'egress'."),
-    ("{unmatched: no}", "3:18: policies.p.unmatched: 'no' is not understood here. Write allow or deny."),
-    (
-        "{unmatched: reject}",
-        "3:18: policies.p.unmatched: 'reject' is not built yet. Remove it, or write allow or deny.",
-    ),
+    ("{unmatched: no}", "3:18: policies.p.unmatched: 'no' is not understood here. Write allow, deny or reject."),
     ("{children: {}}", "3:17: policies.p.children: there are no children in it. Remove the key, or add a child."),
     ("{children: {a/b: {}}}", f"3:18: policies.p.children.a/b: 'a/b' cannot be the name of a policy. {NAME}"),
     (
@@ -115,11 +51,6 @@ NODES = [
         "{egress: {guarantee: 20 mbit, limit: 10 mbit}}",
         "3:27: policies.p.egress.guarantee: 20 mbit is more than the limit 10 mbit. "
         "Raise the limit or lower the guarantee.",
-    ),
-    ("{egress: {packets: 2 kpps}}", f"3:16: policies.p.egress.packets: 'packets' is not built yet. {LATER}"),
-    *(
-        (f"{{{key}: x}}", f"3:7: policies.p.{key}: '{key}' is not built yet. {LATER}")
-        for key in ("buffer", "cpu", "queues", "autoscale", "slo", "congestion", "best-effort")
     ),
 ]
 

@@ -34,6 +34,9 @@ def test_what_cannot_be_read(tmp_path):
     assert errors_of(tmp_path / "latin.yaml") == (
         f"{tmp_path}/latin.yaml:2:3: document: byte 0xE9 is not UTF-8. Save the file as UTF-8."
     )
+    (tmp_path / "wide.yaml").write_bytes("weir: 1".encode("utf-16"))
+    assert errors_of(tmp_path / "wide.yaml").endswith("/wide.yaml:1:1: document: byte 0xFF is not UTF-8. "
+                                                      "Save the file as UTF-8.")  # fmt: skip
 
 
 def test_too_large_and_endless(tmp_path):
@@ -55,3 +58,26 @@ def test_a_file_named_twice(tmp_path):
 
 def test_all_files_are_tried(tmp_path):
     assert len(errors_of(tmp_path / "b.yaml", tmp_path / "a.yaml", tmp_path).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("e\x1b[31m.yaml", "e\\x1b[31m.yaml"),
+        ("two\nlines.yaml", "two\\nlines.yaml"),
+        ("bell\x07.yaml", "bell\\x07.yaml"),
+        ("to-left\u202e.yaml", "to-left\\u202e.yaml"),
+        ("latin\udce9.yaml", "latin\\udce9.yaml"),
+    ],
+)
+def test_a_name_that_is_not_printable(tmp_path, name, shown):
+    (tmp_path / name).write_text("weir: 1")
+    expected = (
+        "the name of the file is not printable. Rename the file, or its directory, in letters that can be printed."
+    )
+    assert errors_of(tmp_path / name) == f"{tmp_path}/{shown}:1:1: document: {expected}"
+
+
+def test_a_printable_name_of_any_script(tmp_path):
+    (tmp_path / "büro 東京.yaml").write_text("weir: 1")
+    assert len(load([tmp_path / "büro 東京.yaml"])) == 1

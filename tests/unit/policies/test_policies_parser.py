@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 from policies.errors import PolicyErrors
-from policies.model import Action, Bandwidth, Direction, PolicySet, Position, SegmentType, ServiceMatch
+from policies.model import (
+    Action,
+    Bandwidth,
+    Direction,
+    Endpoint,
+    PolicySet,
+    Position,
+    SegmentType,
+    Service,
+    ServiceMatch,
+)
 from policies.parser import parse
 
 TEXT = """\
@@ -50,10 +60,6 @@ def rule_with(service: str):
     return parse({"p": text}).nodes["p"].rules[0]
 
 
-def test_nothing_is_the_empty_policy_set():
-    assert parse({}) == PolicySet() == parse({"a": "weir: 1", "b": "\ufeff---\r\nweir: 1\r\n"})
-
-
 def test_segments_and_links(policies):
     office, bare, lab = (policies.segments[name] for name in ("office", "bare", "lab"))
     assert (office.type, office.uplink, office.vlan) == (SegmentType.BRIDGED, "eth1", 120)
@@ -85,14 +91,18 @@ def test_rules(policies):
     (metadata,), (default,), (allow, deny) = acme.mandatory, acme.default, web.rules
     assert (metadata.identity, metadata.action, metadata.name) == ("acme:no-metadata", Action.DENY, "no-metadata")
     assert metadata.directions == {Direction.EGRESS}
-    assert metadata.destinations == (ip_network("169.254.169.254/32"),) and metadata.sources is None
+    assert metadata.destinations == (Endpoint((ip_network("169.254.169.254/32"),)),) and metadata.sources is None
     assert metadata.at == Position("p.yaml", 17, 9)
     assert default.directions == set(Direction) and default.services == (
         ServiceMatch(6, (80, 80)),
         ServiceMatch(6, (8000, 8099)),
     )
-    assert allow.sources == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"), ip_network("10.9.9.9/32"))
+    networks = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"), ip_network("10.9.9.9/32"))
+    assert allow.sources == (Endpoint(networks),)
     assert allow.services == (ServiceMatch(6, (80, 80)), ServiceMatch(6, (8000, 8099)), ServiceMatch(17, (53, 53)))
+    assert (allow.service_names, metadata.service_names) == ({"web"}, set())
+    web_matches = (ServiceMatch(6, (80, 80)), ServiceMatch(6, (8000, 8099)))
+    assert policies.services["web"] == Service("web", web_matches, Position("p.yaml", 10, 3))
     assert (deny.sources, deny.destinations, deny.services) == (None, None, (ServiceMatch(),))
 
 

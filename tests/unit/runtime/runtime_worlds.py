@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import eventlet
 
-from controller.dataplane.entries import MeterBody, SwitchState
+from controller.dataplane.entries import NOTHING, MeterBody, SwitchState
 from controller.dataplane.stages import Failure, Stages
-from controller.runtime.desired import World, read_world
 from controller.runtime.follower import FlowStatus
 from controller.runtime.keeper import Duty
 from controller.runtime.sampling import SwitchSample
 from controller.runtime.switch import SwitchGone
+from controller.world.desired import World, read_world
 from ovsdb.rows import Chassis, Snapshot, VirtualInterface
 from tests.support.controller_process import numbers_of
 from tests.support.fake_switch import FakeSwitch
@@ -57,7 +57,7 @@ def snapshot(*vifs: VirtualInterface, chassis: tuple[Chassis, ...] = (H1,), **ch
 
 
 def world(*vifs: VirtualInterface, **changes: object) -> World:
-    return read_world(snapshot(*vifs, **changes), World())
+    return read_world(snapshot(*vifs, **changes), World(), 0.0)
 
 
 class SwitchPlayed(FakeSwitch):
@@ -71,11 +71,16 @@ class SwitchPlayed(FakeSwitch):
         self.counted = SwitchSample(0.0)
         self.rates: list[tuple[int, int]] = []  # meter and rate in the order in which they were written
 
-    def read(self) -> SwitchState:
+    def read(self, wanted: SwitchState = NOTHING) -> SwitchState:
         self.reads += 1
         if self.gone:
             raise SwitchGone("it has gone")
-        return super().read()
+        return super().read(wanted)
+
+    def look(self, stages: Stages) -> SwitchState:
+        if self.gone:
+            raise SwitchGone("it has gone")
+        return super().look(stages)
 
     def apply(self, stages: Stages) -> Sequence[Failure]:
         eventlet.sleep(0)

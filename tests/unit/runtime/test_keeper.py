@@ -12,9 +12,10 @@ import pytest
 from controller.compiler.compile import compile_bridge
 from controller.dataplane.entries import MeterBody
 from controller.runtime import keeper as module
-from controller.runtime.desired import World, bridge_of, read_world
 from controller.runtime.follower import FlowStatus
 from controller.runtime.keeper import AUDIT_S, Keeper, changed_rates
+from controller.world.desired import World, bridge_of, read_world
+from ovsdb.rows import VirtualInterface
 from tests.unit.runtime.runtime_worlds import H1, Site, SwitchPlayed, green_until, snapshot, vif, world
 
 DONE = FlowStatus(3, None, connected=True)
@@ -40,7 +41,7 @@ def test_rows_become_flows_again_and_again() -> None:
     site, switch = Site(world(vif(1))), SwitchPlayed()
     with kept(site, switch) as keeper:
         green_until(lambda: in_force(site, switch), "the first VIF")
-        site.world = read_world(snapshot(vif(1), vif(2)), site.world)
+        site.world = read_world(snapshot(vif(1), vif(2)), site.world, 0.0)
         keeper.poke()
         green_until(lambda: 2 in switch.meters and in_force(site, switch), "the second")
 
@@ -58,6 +59,52 @@ def test_a_poke_without_a_change_reads_nothing_until_the_audit_is_due() -> None:
         site.now_s += AUDIT_S
         keeper.poke()
         green_until(lambda: switch.flows, "the audit mends")
+
+
+def many(count: int) -> list[VirtualInterface]:
+    return [vif(number) for number in range(1, count + 1)]
+
+
+def test_a_small_change_is_made_without_reading_everything_and_audited_later() -> None:
+    site, switch = Site(world(*many(30))), SwitchPlayed()
+    with kept(site, switch) as keeper:
+        green_until(lambda: in_force(site, switch), "in force")
+        reads = switch.reads
+        site.world = read_world(snapshot(*many(31)), site.world, 0.0)
+        keeper.poke()
+        green_until(lambda: 31 in switch.meters and in_force(site, switch), "one more")
+        assert switch.reads == reads + 1  # the test's own
+        switch.flows.clear()
+        site.now_s += AUDIT_S
+        keeper.poke()
+        green_until(lambda: in_force(site, switch), "the audit mends")
+
+
+def test_a_change_comes_before_an_audit_that_is_due() -> None:
+    site, switch = Site(world(*many(30))), SwitchPlayed()
+    with kept(site, switch) as keeper:
+        green_until(lambda: in_force(site, switch), "in force")
+        applied = len(switch.applied)
+        switch.flows.clear()
+        site.now_s += AUDIT_S
+        site.world = read_world(snapshot(*many(31)), site.world, 0.0)
+        keeper.poke()
+        green_until(lambda: in_force(site, switch), "both")
+        of_change, of_audit = (len(stages.flows.add) for stages in switch.applied[applied:])
+        assert of_change < of_audit
+
+
+def test_an_audit_is_not_put_off_for_ever() -> None:
+    site, switch = Site(world(*many(30))), SwitchPlayed()
+    with kept(site, switch) as keeper:
+        green_until(lambda: in_force(site, switch), "in force")
+        applied = len(switch.applied)
+        switch.flows.clear()
+        site.now_s += 2 * AUDIT_S
+        site.world = read_world(snapshot(*many(31)), site.world, 0.0)
+        keeper.poke()
+        green_until(lambda: in_force(site, switch), "both at once")
+        assert len(switch.applied) == applied + 1
 
 
 def test_a_rate_of_the_loop_is_written_alone_decreases_first() -> None:
@@ -94,7 +141,7 @@ def test_what_cannot_be_compiled_is_told_and_what_was_in_force_is_kept_up() -> N
     with kept(site, switch) as keeper:
         green_until(lambda: site.reports.get("h1") == DONE, "in force")
         flows = dict(switch.flows)
-        site.world = read_world(snapshot(vif(1), vif(2, mac=vif(1).mac), cfg=4), site.world)
+        site.world = read_world(snapshot(vif(1), vif(2, mac=vif(1).mac), cfg=4), site.world, 0.0)
         keeper.poke()
         green_until(lambda: site.reports["h1"].flow_error, "the error")
         assert "one match, two meanings" in (site.reports["h1"].flow_error or "")
@@ -107,7 +154,7 @@ def test_what_cannot_be_compiled_is_told_and_what_was_in_force_is_kept_up() -> N
 
 def test_an_unreadable_policy_after_a_restart_changes_nothing() -> None:
     before = compile_bridge(bridge_of(world(vif(1)), "h1", {}))
-    site = Site(read_world(snapshot(vif(1), files={"p.yaml": "["}), World()))
+    site = Site(read_world(snapshot(vif(1), files={"p.yaml": "["}), World(), 0.0))
     switch = SwitchPlayed(state=before)
     with kept(site, switch):
         green_until(lambda: site.reports.get("h1"), "a report")
@@ -165,5 +212,7 @@ def test_rates_alone_differ_only_where_the_same_vifs_have_meters() -> None:
     assert changed_rates(before, bridge_of(made, "h1", {1: 1000})) == {1: MeterBody(1020, 76)}
     assert changed_rates(before, bridge_of(made, "h1", {2: 1000})) is None
     assert changed_rates(before, bridge_of(world(vif(1)), "h1", {})) is None
-    moved = read_world(snapshot(vif(1), vif(2, "acme/free"), chassis=(replace(H1, uplink_ports={"up0": 7}),)), made)
+    moved = read_world(
+        snapshot(vif(1), vif(2, "acme/free"), chassis=(replace(H1, uplink_ports={"up0": 7}),)), made, 0.0
+    )
     assert changed_rates(before, bridge_of(moved, "h1", {1: 1000})) is None

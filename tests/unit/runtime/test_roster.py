@@ -8,10 +8,10 @@ from dataclasses import replace
 import eventlet
 import pytest
 
-from controller.runtime.desired import World, read_world
 from controller.runtime.follower import FlowStatus
 from controller.runtime.roster import ABSENT, Roster
 from controller.runtime.vital import Vital
+from controller.world.desired import World, read_world
 from tests.unit.runtime.runtime_worlds import H1, Site, SwitchPlayed, green_until, snapshot, vif, world
 
 
@@ -74,7 +74,7 @@ def test_a_row_that_is_removed_leaves_the_switch_as_it_is(site: Site, roster: Ro
     roster.switch_up(switch)  # type: ignore[arg-type]
     green_until(lambda: in_force(site), "kept")
     flows = dict(switch.flows)
-    site.world = read_world(snapshot(vif(1), chassis=()), site.world)
+    site.world = read_world(snapshot(vif(1), chassis=()), site.world, 0.0)
     roster.changed()
     roster.poke("h1")
     eventlet.sleep(0.02)

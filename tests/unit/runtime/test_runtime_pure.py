@@ -10,10 +10,10 @@ import pytest
 from controller.allocation.decision import Decision, Decisions
 from controller.allocation.samples import MeterCounters, PortCounters, QueueCounters
 from controller.runtime.bandwidth import network_of
-from controller.runtime.desired import World, read_world
 from controller.runtime.figures import vif_documents
 from controller.runtime.sampling import SwitchSample, vif_counters
 from controller.stream.messages import HostSample, QueueSample, VifSample
+from controller.world.desired import World, read_world
 from tests.unit.runtime.runtime_worlds import H1, snapshot, vif, world
 
 
@@ -30,7 +30,7 @@ def test_both_trees_hold_the_same_vifs_and_only_egress_crosses_links() -> None:
 
 def test_a_link_counts_only_on_its_hosts() -> None:
     h2 = replace(H1, name="h2", datapath_id="b")
-    both = read_world(snapshot(vif(1), vif(2, chassis="h2"), chassis=(H1, h2)), World())
+    both = read_world(snapshot(vif(1), vif(2, chassis="h2"), chassis=(H1, h2)), World(), 0.0)
     network = network_of(both)
     assert network.capacity_kbps.tolist() == [100_000]
     assert sorted(network.egress.link[network.egress.leaves].tolist()) == [-1, 0]

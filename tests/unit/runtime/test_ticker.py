@@ -11,11 +11,11 @@ import pytest
 from controller.allocation.samples import MeterCounters, PortCounters
 from controller.allocation.settings import Settings
 from controller.runtime import ticker as module
-from controller.runtime.desired import World, read_world
 from controller.runtime.poll import Poll
 from controller.runtime.sampling import SwitchSample
 from controller.runtime.ticker import Ticker
 from controller.stream.messages import HostSample, QueueSample, Rates, VifSample
+from controller.world.desired import World, read_world
 from tests.unit.runtime.runtime_worlds import H1, SwitchPlayed, green_until, snapshot, vif, world
 
 LOCAL = "lab"  # an internal segment: what is sent there crosses no queue but the VIF's own
@@ -81,11 +81,11 @@ def test_a_vif_that_goes_is_forgotten_at_the_next_tick() -> None:
     loop = Loop()
     for _ in range(5):
         loop.tick(v1=80, v2=80)
-    loop.world = read_world(snapshot(vif(1, "acme/free", segment=LOCAL, kind="port")), loop.world)
+    loop.world = read_world(snapshot(vif(1, "acme/free", segment=LOCAL, kind="port")), loop.world, 0.0)
     loop.tick(v1=80)
     assert set(loop.hosts.sent["h1"].egress_kbps) <= {1} and loop.ticker.decisions is not None
     assert set(loop.ticker.decisions.egress) == {1}
-    loop.world = read_world(snapshot(chassis=()), loop.world)
+    loop.world = read_world(snapshot(chassis=()), loop.world, 0.0)
     loop.tick()
     assert loop.ticker.decisions.egress == {}
 
@@ -152,7 +152,7 @@ def test_many_chassis_cost_no_more_than_their_vifs(monkeypatch: pytest.MonkeyPat
     """Each VIF is looked at a bounded number of times a tick, however many chassis there are."""
     rows = tuple(replace(H1, name=f"h{n}", datapath_id=f"{n:016x}") for n in range(100))
     vifs = [vif(n + 1, chassis=f"h{n}", segment=LOCAL) for n in range(100)]
-    made = read_world(snapshot(*vifs, chassis=rows), World())
+    made = read_world(snapshot(*vifs, chassis=rows), World(), 0.0)
     looked, real = [], module.vif_counters
     monkeypatch.setattr(module, "vif_counters", counting(looked, real))
     hosts = HostsPlayed({})

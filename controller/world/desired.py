@@ -10,12 +10,14 @@ from ipaddress import ip_interface
 from controller.compiler.bridge import Bridge, BridgeSegment, BridgeVif
 from controller.compiler.meters import egress_meter
 from controller.dataplane.entries import MeterBody
+from controller.world.identities import identities_of
 from ovsdb.rows import Snapshot, VirtualInterface
 from policies.errors import PolicyErrors
 from policies.hierarchy import Member
+from policies.identity import Identities
 from policies.model import Bandwidth, Direction, PolicySet, Segment
 from policies.parser import parse
-from policies.resolve import resolve
+from policies.resolve import ancestry
 
 Numbers = Mapping[tuple[str, str], int]  # as in ovsdb.rows.Snapshot
 
@@ -37,12 +39,13 @@ class World:
     policies: PolicySet = field(default_factory=PolicySet)
     numbers: Numbers = field(default_factory=dict)
     members: Mapping[str, tuple[VirtualInterface, ...]] = field(default_factory=dict)
+    identities: Identities = field(default_factory=Identities)
     is_known: bool = False
     fault: str | None = None
 
 
-def read_world(snapshot: Snapshot, before: World) -> World:
-    """Parses the policy only when its text is not that of `before`."""
+def read_world(snapshot: Snapshot, before: World, now_s: float) -> World:
+    """Parses the policy only when its text is not that of `before`. now_s: since 1970, for bindings that expire."""
     policies, numbers, is_known, fault = before.policies, before.numbers, before.is_known, before.fault
     was_read = before.is_known or before.fault is not None
     if not (was_read and snapshot.files == before.snapshot.files):
@@ -53,7 +56,8 @@ def read_world(snapshot: Snapshot, before: World) -> World:
             fault = f"the stored policy cannot be read: {errors.errors[0]} {kept}"
     if fault is None:
         numbers = snapshot.numbers
-    return World(snapshot, policies, numbers, _members(snapshot, policies), is_known, fault)
+    identities = identities_of(snapshot, now_s)
+    return World(snapshot, policies, numbers, _members(snapshot, policies), identities, is_known, fault)
 
 
 def bridge_of(world: World, chassis: str, enforced_kbps: Mapping[int, int]) -> Bridge:
@@ -68,17 +72,17 @@ def bridge_of(world: World, chassis: str, enforced_kbps: Mapping[int, int]) -> B
         _bridge_vif(vif, vif_meter(vif, policies, enforced_kbps.get(vif.number)))
         for vif in world.members.get(chassis, ())
     )
-    leaves = sorted({vif.policy for vif in vifs})
-    nodes = {path: resolve(policies, path) for path in leaves}
-    rules = {rule.identity for node in nodes.values() for rule in node.rules}
+    nodes = {node.path: node for vif in vifs for node in ancestry(policies, vif.policy)}
+    rules = {rule.identity for node in nodes.values() for rule in (*node.mandatory, *node.rules, *node.default)}
     return Bridge(
         vifs=vifs,
         segments={
             name: _bridge_segment(policies.segments[name], _number(world, "segment", name), row.uplink_ports)
             for name in sorted(policies.segments)
         },
-        nodes=nodes,
-        node_numbers={path: _number(world, "node", path) for path in leaves},
+        policies=policies,
+        identities=world.identities,
+        node_numbers={path: _number(world, "node", path) for path in sorted(nodes)},
         rule_numbers={identity: _number(world, "rule", identity) for identity in sorted(rules)},
     )
 
