@@ -126,8 +126,8 @@ class Controller:
         self._rules = RuleCounters(
             lambda: self.switches, lambda: self._follower.world, wall_s, self._roster.rule_meters
         )
-        records = Records(directory.log / RECORDS)
-        self._copies = Copies(lambda: self._follower.world, Reading(describe, answer_to), records.write, wall_s)
+        self._records = Records(directory.log / RECORDS)
+        self._copies = Copies(lambda: self._follower.world, Reading(describe, answer_to), self._records.write, wall_s)
         self._threads: list[GreenThread] = []
 
     def start(self) -> None:
@@ -187,6 +187,7 @@ class Controller:
             "switches": self._roster.connected,
             "chassis": sorted(self._roster.switches),
             "fault": self._follower.world.fault or (decisions.fault if decisions else None),
+            "copies": {"passed_over": self._copies.passed_over, "records_lost": self._records.lost},
             "loop": {
                 "interval_s": self._ticker.interval_s,
                 "ticks": self._ticker.ticks,

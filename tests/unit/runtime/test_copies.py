@@ -10,6 +10,7 @@ import pytest
 
 from controller.dataplane.cookies import CookieKind, encode, with_vif
 from controller.dataplane.pipeline import EGRESS_VERDICT, INGRESS_VERDICT
+from controller.runtime import copies as module
 from controller.runtime.copies import KEPT, Copies, Reading
 from controller.world.desired import World, read_world
 from ovsdb.rows import Chassis
@@ -186,3 +187,14 @@ def test_the_newest_records_are_kept() -> None:
         one.now_s = float(turn)
         one.take(Sent(cookie("acme/web:passed")))
     assert len(one.copies.records) == KEPT and one.copies.records[0]["time"] == 5.0
+
+
+def test_more_than_can_be_dealt_with_are_passed_over_until_the_second_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_A_SECOND", 2)
+    one = desk()
+    for _ in range(5):
+        one.take(Sent(UNMATCHED))
+    assert (len(one.answers), one.copies.passed_over) == (2, 3)
+    one.now_s += 1
+    one.take(Sent(UNMATCHED))
+    assert (len(one.answers), one.copies.passed_over) == (3, 3)

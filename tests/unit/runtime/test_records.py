@@ -46,3 +46,11 @@ def test_its_size_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_file_that_cannot_be_written_stops_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Records(tmp_path / "nosuch" / RECORDS).write({})
     assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_written_is_told_once_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    records = Records(tmp_path / "nowhere" / RECORDS)
+    for turn in range(3):
+        records.write({"turn": turn})
+    assert records.lost == 3
+    assert len(caplog.records) == 1 and "what rules log cannot be written" in caplog.text
