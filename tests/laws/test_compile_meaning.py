@@ -175,7 +175,7 @@ def is_tracked(packet: Packet) -> bool:
 bindings = st.sampled_from([None, "10.0.0.1", "10.0.0.2", "fd00::1", "10.9.0.9"])
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(policy_sets(), bindings, st.lists(packets(), min_size=1, max_size=6))
 def test_a_first_packet_passes_when_both_sides_allow_it_and_its_reply_with_it(
     policies: PolicySet, bound: str | None, some: list[Packet]
@@ -193,7 +193,7 @@ def test_a_first_packet_passes_when_both_sides_allow_it_and_its_reply_with_it(
             assert passes(switch, reply_to(packet), RECEIVER, SENDER) is not None
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(policy_sets(), policy_sets(), packets())
 def test_a_changed_policy_holds_for_connections_that_exist(before: PolicySet, after: PolicySet, packet: Packet) -> None:
     if not expected(before, packet).passes or not is_tracked(packet):
@@ -206,7 +206,7 @@ def test_a_changed_policy_holds_for_connections_that_exist(before: PolicySet, af
     assert (passes(switch, reply_to(packet), RECEIVER, SENDER) is not None) == delivery.passes
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(policy_sets(), bindings), min_size=1, max_size=4))
 def test_a_compile_that_remembers_the_last_one_comes_to_the_same(steps: list[tuple[PolicySet, str | None]]) -> None:
     memo = Memo()

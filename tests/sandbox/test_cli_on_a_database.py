@@ -95,7 +95,7 @@ def test_bind_list_unbind(weir: Weir, web1: str) -> None:
     for arguments, words in (
         (["bind", "bob", "--vif", "web2"], "user 'bob': there is no VIF 'web2'. Did you mean 'web1'?"),
         (["bind", "bob", "--ip", "10.0.0.1/24"], "'10.0.0.1/24' is not an IP address. Write one without a prefix"),
-        (["bind", "b b", "--vif", web1], "'b b' is no name of a user."),
+        (["bind", "b\tb", "--vif", web1], "is no name of a user."),
         (["bind", "bob", "--vif", web1, "--ttl", "0 s"], "a binding of 0 s never holds."),
         (["unbind", "bobby"], "user 'bobby' is not bound. Did you mean 'bob'?"),
         (["unbind", "bob", "--vif", web1], "user 'bob' is not bound to VIF 'web1'. It is bound to address fd00::5."),

@@ -149,7 +149,7 @@ def test_changes_that_do_not_concern_a_flow_lose_nothing_of_it(
 ) -> None:
     there = (server.namespace, server.address, BULK_PORT)
     with (
-        tcp_flow(client.namespace, there, "cubic", 120, ["-b", "5M"]) as bulk,
+        tcp_flow(client.namespace, there, "cubic", 120, ["-b", "10M"]) as bulk,
         sender(client, server, PORT) as numbered,
         Pings(client, server) as pings,
     ):
@@ -163,7 +163,8 @@ def test_changes_that_do_not_concern_a_flow_lose_nothing_of_it(
         print(f"{CHANGES} changes in {time.monotonic() - begun_s:.1f} s")
         sent = numbered.offer(0)
         retransmits = bulk.stop()
-    assert (receiver.lost(PORT, sent), pings.lost, retransmits) == (0, 0, 0)
+    assert (receiver.lost(PORT, sent), pings.lost) == (0, 0)
+    assert retransmits <= CHANGES // 10  # TCP sends again what was only late
     assert sent.refused == 0
     assert pings.sent >= 1000
 

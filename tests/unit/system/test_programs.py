@@ -35,6 +35,11 @@ def test_the_controller_is_started_without_privilege() -> None:
     assert "--bounding-set=-all,+dac_read_search" in controller.argv
 
 
+def test_the_switch_is_started_before_others_in_the_eyes_of_the_scheduler() -> None:
+    started = {program.name: program for program in programs.of_system(EMBEDDED, DIRECTORY)}
+    assert started["ovs-vswitchd"].argv[2:7] == ("--", "nice", "-n", "-10", "ovs-vswitchd")
+
+
 def test_the_bridge_of_an_embedded_system_meets_the_controller_at_a_unix_socket() -> None:
     started = {program.name: program for program in programs.of_system(EMBEDDED, DIRECTORY)}
     assert started["controller"].environment["WEIR_OPENFLOW"] == "unix:/tmp/x/run/openflow.sock"
