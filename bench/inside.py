@@ -66,7 +66,7 @@ class Site:
     def __init__(self, switch: Timed) -> None:
         self._switch, self._world = switch, World()
         self._said: FlowStatus | None = None
-        duty = Duty(lambda: self._world, dict, self._report, time.monotonic)
+        duty = Duty(lambda: self._world, dict, self._report, time.monotonic, lambda chassis, drifted: None)
         self._keeper = Keeper(CHASSIS, switch, duty)
         self._thread = eventlet.spawn(self._keeper.run)
 
@@ -152,12 +152,13 @@ def _audit(switch: Timed, state: SwitchState) -> tuple[float, float]:
 
 def _build(environ: Mapping[str, str]) -> Bench:
     name, _, directory = environ[VARIABLE].partition(":")
-    return Bench(CASES[name], Path(directory), wiring.ConnectedSwitch)
+    return Bench(CASES[name], Path(directory), ConnectedSwitch)
 
 
 if "ryu.base.app_manager" in sys.modules:  # loaded by ryu-manager
     import controller.app
     from controller import wiring
+    from controller.connected_switch import ConnectedSwitch
 
     wiring.build = _build  # type: ignore[assignment]
 

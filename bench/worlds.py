@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from controller.intent.numbering import renumber, vif_mac
+from controller.dataplane.macs import vif_mac
+from controller.intent.numbering import renumber
 from ovsdb.rows import Chassis, Snapshot, UserBinding, VirtualInterface
 from policies.parser import parse
 

@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Any
 
 DEFAULT_STATE_DIR = "/run/weir"
+DATAPATH_TYPES = {"userspace": "netdev", "kernel": "system", "dpdk": "netdev"}  # --datapath -> as Open vSwitch says
 SOCKET_PATH_BYTES = 107  # sun_path holds 108 with its terminating zero
 
 
 class ConfigError(ValueError):
     """The state directory or what it holds cannot be used."""
+
+
+class NoSystem(ConfigError):
+    """None was started there."""
 
 
 class WrongStateDir(ConfigError):
@@ -108,6 +113,19 @@ class Uplink:
 
 
 @dataclass(frozen=True, slots=True)
+class Dpdk:
+    """Of an embedded Open vSwitch with DPDK. memory_mb: of each NUMA node. pmd_cpu_mask: processors for packets alone.
+
+    hugepages: that `weir up` added to the machine's, of which there were hugepages_before.
+    """
+
+    memory_mb: int
+    pmd_cpu_mask: str
+    hugepages: int = 0
+    hugepages_before: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """What `weir up` was told and chose, as kept in system.json. namespace None: processes run where `weir up` did."""
 
@@ -119,7 +137,20 @@ class System:
     ovs_rundir: str = ""  # holds the db.sock of the Open vSwitch to drive
     loop_interval_s: float = 1.0
     uplinks: tuple[Uplink, ...] = ()
+    raise_buffers: bool = False
+    metrics: str | None = None  # ADDRESS:PORT where they are served; None: nowhere but on the controller's own socket
+    dpdk: Dpdk | None = None  # of an embedded Open vSwitch that has it
     home_inode: int = 0  # of the network namespace that `weir up` ran in; moved devices go back there
+
+    @property
+    def datapath_type(self) -> str:
+        """As Open vSwitch calls it."""
+        return DATAPATH_TYPES[self.datapath]
+
+    @property
+    def plain_frames(self) -> bool:
+        """Whether uplinks are switched to frames without offloads; see `controller.host.offloads`."""
+        return self.datapath != "kernel"
 
 
 def save(system: System, directory: StateDir) -> None:
@@ -130,14 +161,14 @@ def save(system: System, directory: StateDir) -> None:
 
 
 def load(directory: StateDir) -> System:
-    """Raises ConfigError when there is no system here, or its file cannot be read."""
+    """Raises NoSystem when there is no system here, ConfigError when its file cannot be read."""
     try:
         body = json.loads(directory.system_file.read_text())
-        return System(**{**body, "uplinks": tuple(map(_uplink, body["uplinks"]))})
+        dpdk = body.get("dpdk")
+        uplinks = tuple(map(_uplink, body["uplinks"]))
+        return System(**{**body, "uplinks": uplinks, "dpdk": dpdk and Dpdk(**dpdk)})
     except FileNotFoundError:
-        raise ConfigError(
-            f"{directory.path}: no system was started here. Run weir up, or name its --state-dir."
-        ) from None
+        raise NoSystem(f"{directory.path}: no system was started here. Run weir up, or name its --state-dir.") from None
     except PermissionError:
         raise ConfigError(f"{directory.path}: only its owner may look into it. Run the command with sudo.") from None
     except (ValueError, TypeError, KeyError) as fault:

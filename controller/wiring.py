@@ -5,105 +5,49 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from eventlet.greenthread import GreenThread
 
-from controller.allocation import samples as counted
 from controller.allocation.settings import Settings
 from controller.api import server as api
 from controller.clock import monotonic_s, wall_s
 from controller.config import ConfigError, StateDir, state_dir
-from controller.dataplane.entries import NOTHING, MeterBody, SwitchState
-from controller.dataplane.meter_ids import RULE_METERS
-from controller.dataplane.stages import Failure, Stages
-from controller.openflow.errors import SessionError
+from controller.connected_switch import ConnectedSwitch
 from controller.openflow.packets import describe
 from controller.openflow.punts import Punt
-from controller.openflow.replies import answer_to
 from controller.openflow.session import SwitchSession
-from controller.openflow.stats import read_counters, read_meters, read_rule_counters
-from controller.openflow.target import SwitchTarget
+from controller.runtime import metrics
+from controller.runtime.autoscaling import Autoscaling
+from controller.runtime.clocks import Clocks
 from controller.runtime.copies import Copies, Reading
+from controller.runtime.drift import Drifted, repairs
+from controller.runtime.events import Events
 from controller.runtime.figures import vif_documents
 from controller.runtime.follower import Follower
+from controller.runtime.history import Unknown
 from controller.runtime.keeper import Duty
+from controller.runtime.objectives import GivingWay
+from controller.runtime.paths import Paths
+from controller.runtime.queue_figures import QueueFigures
 from controller.runtime.records import RECORDS, Records
 from controller.runtime.roster import Roster
 from controller.runtime.rule_counters import RuleCounters
-from controller.runtime.sampling import SwitchSample
-from controller.runtime.switch import Hits, Switch, SwitchGone
-from controller.runtime.ticker import Ticker
+from controller.runtime.seen import Seen
+from controller.runtime.services import Services
+from controller.runtime.switch import Switch
+from controller.runtime.ticker import Around, Ticker
 from controller.runtime.vital import Vital
-from controller.stream.messages import Rates
+from controller.services.questions import is_question
+from controller.services.rejects import answer_to
+from controller.stream.messages import HostSample, Rates
 from controller.stream.server import StreamServer
 from ovsdb.weir_db import WeirDb
 
 LOOP_INTERVAL = "WEIR_LOOP_INTERVAL_S"
 
 log = logging.getLogger("weir.controller")
-
-
-class ConnectedSwitch:
-    """A session as keeper and loop see it: a runtime Switch."""
-
-    def __init__(self, session: SwitchSession) -> None:
-        self._session, self._target = session, SwitchTarget(session)
-
-    @property
-    def datapath_id(self) -> str:
-        return self._session.datapath_id
-
-    def read(self, wanted: SwitchState = NOTHING) -> SwitchState:
-        with _answered():
-            return self._target.read(wanted)
-
-    def look(self, stages: Stages) -> SwitchState:
-        with _answered():
-            return self._target.look(stages)
-
-    def apply(self, stages: Stages) -> Sequence[Failure]:
-        with _answered():
-            return self._target.apply(stages)
-
-    def modify_meters(self, meters: Mapping[int, MeterBody]) -> Sequence[Failure]:
-        with _answered():
-            return self._target.modify_meters(meters)
-
-    def rule_hits(self) -> Mapping[tuple[int, int], Hits]:
-        with _answered():
-            counters = read_rule_counters(self._session)
-        return {key: Hits(hits.packets, hits.bytes) for key, hits in counters.items()}
-
-    def rule_cuts(self) -> Mapping[int, int]:
-        with _answered():
-            meters = read_meters(self._session, RULE_METERS)
-        return {number: meter.bytes_dropped for number, meter in meters.items()}
-
-    def packet_out(self, port: int, frame: bytes) -> None:
-        with _answered():
-            self._session.packet_out(port, frame)
-
-    def sample(self) -> SwitchSample:
-        time_s = monotonic_s()
-        with _answered():
-            counters = read_counters(self._session)
-        meters = {
-            number: counted.MeterCounters(meter.bytes_in, meter.bytes_dropped)
-            for number, meter in counters.meters.items()
-        }
-        ports = {number: counted.PortCounters(port.rx_bytes, port.tx_bytes) for number, port in counters.ports.items()}
-        return SwitchSample(time_s, meters, ports)
-
-
-@contextmanager
-def _answered() -> Iterator[None]:
-    try:
-        yield
-    except SessionError as fault:
-        raise SwitchGone(str(fault)) from fault
 
 
 class Controller:
@@ -113,14 +57,25 @@ class Controller:
         self._directory = directory
         self._vital = Vital(_give_up)
         database = WeirDb(f"unix:{directory.weir_db_socket}")
-        self._follower = Follower(database, lambda: self._roster.changed(), wall_s)
-        self._ticker = Ticker(lambda: self._follower.world, self, settings, monotonic_s)
-        self._stream = StreamServer(directory.stream_socket, self._ticker.host_sample)
+        self._follower = Follower(database, self._world_changed, wall_s)
+        clocks = Clocks(monotonic_s, wall_s)
+        self._seen = Seen(settings.interval_s)
+        self._paths = Paths(lambda: self._follower.world)
+        self._queues = QueueFigures(monotonic_s, lambda: self._ticker.interval_s)
+        autoscaling = Autoscaling(self._follower.report_scaled, settings)
+        self._objectives = GivingWay(self._queues.classes)
+        around = Around(
+            self._paths.figures, [autoscaling], self._objectives, self._seen.remember, lambda: self._stream.cpu_s
+        )
+        self._ticker = Ticker(lambda: self._follower.world, self, settings, clocks, around)
+        self._events = Events(lambda: self._follower.world, wall_s)
+        self._stream = StreamServer(directory.stream_socket, self._sampled, self._events.take)
         duty = Duty(
             world=lambda: self._follower.world,
             enforced_kbps=lambda: self._ticker.enforced_egress_kbps,
             report=self._follower.report,
             clock=monotonic_s,
+            repaired=self._repaired,
         )
         self._roster = Roster(duty, self._vital)
         self._rules = RuleCounters(
@@ -128,6 +83,12 @@ class Controller:
         )
         self._records = Records(directory.log / RECORDS)
         self._copies = Copies(lambda: self._follower.world, Reading(describe, answer_to), self._records.write, wall_s)
+        self._services = Services(
+            lambda: self._follower.world,
+            lambda: self.switches,
+            self._follower.report_learned,
+            clocks,
+        )
         self._threads: list[GreenThread] = []
 
     def start(self) -> None:
@@ -135,9 +96,13 @@ class Controller:
             {
                 "/v1/vifs": self._vifs,
                 "/v1/status": self._status,
+                "/v1/objectives": self._objectives.document,
                 "/v1/rules": self._rule_counters,
+                "/v1/events": self._events.document,
                 "/v1/log": lambda: {"records": list(self._copies.records)},
-            }
+            },
+            questions={"/v1/loop/history": _of_vif(self._seen.history), "/v1/loop/series": _of_vif(self._seen.series)},
+            texts={"/metrics": self._metrics},
         )
         self._threads = [
             self._vital.spawn("session with the Weir DB", self._follower.run),
@@ -145,6 +110,7 @@ class Controller:
             self._vital.spawn("API", api.serve, self._directory.api_socket, documents),
             self._vital.spawn("loop", self._ticker.run),
             self._vital.spawn("counters of rules", self._rules.run),
+            self._vital.spawn("services", self._services.run),
         ]
 
     def stop(self) -> None:
@@ -161,7 +127,8 @@ class Controller:
     def punted(self, punt: Punt) -> None:
         for chassis, switch in self.switches.items():
             if switch.datapath_id == punt.datapath_id:
-                self._copies.take(punt, chassis, switch)
+                take = self._services.take if is_question(punt.cookie) else self._copies.take
+                take(punt, chassis, switch)
 
     @property
     def switches(self) -> Mapping[str, Switch]:
@@ -173,27 +140,73 @@ class Controller:
     def egress_rates_changed(self, chassis: str) -> None:
         self._roster.poke(chassis)
 
+    def _world_changed(self) -> None:
+        chassis = self._follower.world.snapshot.chassis.keys()
+        self._queues.keep(chassis)
+        self._stream.keep(chassis)
+        self._roster.changed()
+
+    def _sampled(self, sample: HostSample) -> None:
+        self._ticker.host_sample(sample)
+        self._paths.take(sample, monotonic_s())
+        self._queues.take(sample)
+
+    def _repaired(self, chassis: str, found: Drifted) -> None:
+        self._events.add(chassis, repairs(found, self._follower.world, wall_s()))
+
     def _rule_counters(self) -> Mapping[str, Any]:
         self._rules.refresh()
         return self._rules.document()
 
     def _vifs(self) -> Mapping[str, Any]:
-        return vif_documents(self._follower.world.snapshot, self._ticker.decisions)
+        last = self._seen.last
+        paths = last.paths if last else {}
+        found = vif_documents(self._follower.world.snapshot, self._ticker.decisions, paths)
+        return self._queues.shown_in(self._objectives.shown_in(found), last)
+
+    def _metrics(self) -> str:
+        around = metrics.Around(
+            drift=self._events.summary()["counts"],
+            connected=sorted(self._roster.switches),
+            interval_s=self._ticker.interval_s,
+            cpu_share=self._ticker.cpu_share,
+            classes=self._queues.classes,
+            objectives=self._objectives.totals(),
+            is_told=self._queues.is_told,
+        )
+        return self._seen.metrics(around)
 
     def _status(self) -> Mapping[str, Any]:
         decisions = self._ticker.decisions
         engaged = decisions.engaged.items() if decisions else ()
         return {
             "switches": self._roster.connected,
-            "chassis": sorted(self._roster.switches),
-            "fault": self._follower.world.fault or (decisions.fault if decisions else None),
+            # of whom the Weir DB says no more what an earlier controller had said
+            "chassis": sorted(self._roster.switches.keys() - self._follower.unwritten),
+            "fault": self._follower.world.fault or self._ticker.fault,
             "copies": {"passed_over": self._copies.passed_over, "records_lost": self._records.lost},
+            "services": dict(self._services.counts),
+            "drift": self._events.summary(),
+            "objectives": list(self._objectives.lines),
             "loop": {
                 "interval_s": self._ticker.interval_s,
+                "cpu_share": self._ticker.cpu_share,
                 "ticks": self._ticker.ticks,
                 "engaged": {direction: sorted(names) for direction, names in engaged},
             },
         }
+
+
+def _of_vif(answer: Callable[[str | None, float | None], Mapping[str, Any]]) -> api.Question:
+    """A question about one VIF, or all, and the last `since` seconds."""
+
+    def asked(parameters: Mapping[str, str]) -> Mapping[str, Any]:
+        try:
+            return answer(parameters.get("vif"), api.seconds(parameters, "since"))
+        except Unknown as fault:
+            raise api.NotThere(str(fault)) from fault
+
+    return api.Question(frozenset({"vif", "since"}), asked)
 
 
 def build(environ: Mapping[str, str]) -> Controller:

@@ -46,7 +46,7 @@ def show() -> list[Claim]:
             site.await_neighbour(name)
         site.await_neighbour("blue1", site.vifs["green1"].address)
         site.await_neighbour("blue2", site.vifs["green1"].address)
-        for act in (scenes.alone, scenes.contention, scenes.denial, scenes.loop, scenes.restart):
+        for act in (scenes.alone, scenes.contention, scenes.denial, scenes.loop, scenes.restart, scenes.routed):
             claims += act(site)
         scenes.inside(site)
         scene("weir down")

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from demo.claims import Claim, at_least, at_most_s, mbit, near, none_of
 from demo.view import Watch, say, scene
+from lab.attempts import attempt
 from lab.children import LabError
 from lab.flows import changed
+from lab.ping import answers, pinging
 from lab.site import Site
-from lab.tcp import has_congestion_control, tcp_flow
+from lab.tcp import has_congestion_control, listening, tcp_flow
 from lab.udp import UdpReceiver, UdpSender
 
 HERE = Path(__file__).resolve().parent
@@ -24,6 +26,7 @@ GUARANTEE_KBPS = {"red1": 30_000, "green1": 15_000, "blue1": 10_000}  # blue1 al
 WEIGHT = {"red1": 1, "green1": 3, "blue1": 1}
 CHANGED_GREEN_KBPS = 25_000
 BLUE_KBPS = 30_000  # the tenant's limit
+ORDERS = 8443  # a port of stock1
 FLOOD = 1.3  # times the limit
 SETTLING_S = 1.5
 TICKS_S = 3.0  # what the loop and the queues are given to settle after a change
@@ -153,6 +156,30 @@ def restart(site: Site) -> Iterator[Claim]:
     say(f"back after {took_s:.1f} s; {sent.sent} datagrams sent meanwhile, {lost} lost")
     yield Claim("a killed controller loses no packet", "0 lost", f"{lost} of {sent.sent} lost", lost == 0)
     yield none_of("and changes no flow entry that was right", changed(before, after, took_s))
+
+
+def routed(site: Site) -> Iterator[Claim]:
+    scene("Routed segments: shop1 in front, stock1 in rear; stock1 is closed, then open, while shop1 pings it")
+    shop, stock = site.add_vif("shop1", "shop", "front"), site.add_vif("stock1", "stock/closed", "rear")
+    for gateway in ("10.4.0.1", "fd00:4::1"):
+        answered = answers(shop.namespace, gateway)
+        yield Claim(f"the router answers for {gateway}", "an answer", "an answer" if answered else "none", answered)
+    with listening(stock.namespace, ORDERS), pinging(shop.namespace, stock.address, duration_s=3.0) as echo:
+        yield _orders(shop.namespace, stock.address, "closed", allowed=False)
+        site.system.weir("vif", "set", "stock1", "--policy", "stock/open")
+        say("weir vif set stock1 --policy stock/open")
+        yield _orders(shop.namespace, stock.address, "open", allowed=True)
+        result = echo.result()
+    text = "the move to another policy loses no ping that both allow"
+    yield Claim(text, "0 lost", f"{result.lost} of {result.sent} lost", result.lost == 0)
+    site.system.weir("vif", "delete", "shop1", "stock1")
+
+
+def _orders(namespace: str, address: str, policy: str, allowed: bool) -> Claim:
+    answer = attempt(namespace, "tcp", address, ORDERS, patience_s=1.0).answer
+    say(f"shop1 to port {ORDERS} of stock1: {answer}")
+    wanted = "connected" if allowed else "nothing"
+    return Claim(f"across the router to {policy} stock: tcp/{ORDERS}", wanted, answer, answer == wanted)
 
 
 def inside(site: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -129,6 +130,26 @@ class Child:
             self._said[:-20] = []
             self._said.append(line.strip())
             self._on_line(line)
+
+
+class Hosted:
+    """A child that keeps its files in a directory of its own, for use in a `with` block: then both are gone."""
+
+    _child: Child
+    _directory: Path
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.end()
+
+    @property
+    def pid(self) -> int:
+        """Of the program."""
+        return self._child.process.pid
+
+    def end(self) -> None:
+        """At once, whatever the program does."""
+        self._child.end()
+        shutil.rmtree(self._directory, ignore_errors=True)
 
 
 def program(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 UDP_HEADERS_BYTES = 42  # Ethernet 14, IPv4 20, UDP 8
+IPV6_MORE_BYTES = 20  # of IPv6 the header has so many more
 UDP_PAYLOAD_BYTES = 1472  # fills a frame of MTU 1500
 TCP_FRAME_BYTES, TCP_PAYLOAD_BYTES = 1514, 1448  # a full segment with the timestamp option
 

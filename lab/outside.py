@@ -58,7 +58,10 @@ class Outside:
             for address in addresses:
                 self.run("ip", "address", "add", address, "dev", name, *(["nodad"] if ":" in address else []))
             self.run("ip", "link", "set", name, "up")
+            wait_until(lambda: "LOWER_UP" in self.run("ip", "-o", "link", "show", "dev", name), f"{name} is up")
             yield name
+            if not end.runs:
+                raise end.fault("ended")
 
     def address(self, device: str, *addresses: str) -> None:
         """Gives the uplink's end out here its addresses, with prefix length."""

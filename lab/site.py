@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from lab.children import LabError
+from lab.children import run, wait_until, within
 from lab.frames import UDP_PAYLOAD_BYTES
 from lab.outside import Outside
 from lab.ping import answers
@@ -30,9 +30,12 @@ class Vif:
 class Site:
     """`weir up` with one uplink and a policy, in an Outside of its own; everything is gone when the block ends."""
 
-    def __init__(self, policy: Path, outside_address: str) -> None:
-        """outside_address: of the uplink's far end, with prefix length; a neighbour of the VIFs on that segment."""
-        self._policy, self._prefixed = policy, outside_address
+    def __init__(self, policy: Path, outside_address: str, *options: str) -> None:
+        """outside_address: of the uplink's far end, with prefix length; a neighbour of the VIFs on that segment.
+
+        options: more of `weir up`.
+        """
+        self._policy, self._prefixed, self._options = policy, outside_address, options
         self.outside_address = outside_address.partition("/")[0]
         self.vifs: dict[str, Vif] = {}
         self._ends = ExitStack()
@@ -41,7 +44,7 @@ class Site:
         with ExitStack() as ends:
             self.outside = ends.enter_context(Outside())
             self.system = ends.enter_context(System(self.outside))
-            self.system.weir("up", "--uplink", UPLINK, "--policy", str(self._policy))
+            self.system.weir("up", "--uplink", UPLINK, "--policy", str(self._policy), *self._options)
             self.outside.address(UPLINK, self._prefixed)
             self._ends = ends.pop_all()
         return self
@@ -56,11 +59,28 @@ class Site:
         self.vifs[name] = Vif(name, address, self.system.namespace_of(name))
         return self.vifs[name]
 
+    def add_port(self, name: str, policy: str, segment: str) -> Vif:
+        """A VIF of kind port: somebody else's veth, whose other end is an instance with no shaper of ours."""
+        place = self.system.directory.namespace
+        there, host_end = f"{place}-{name}", f"p{name}"
+        run(["ip", "netns", "add", there])  # named as the system's own, it goes with them
+        run(within(place, ["ip", "link", "add", host_end, "type", "veth", "peer", "name", "eth0", "netns", there]))
+        run(within(place, ["ip", "link", "set", host_end, "up"]))
+        vsctl = ["ovs-vsctl", f"--db=unix:{self.system.directory.run}/db.sock", "add-port", "br-weir", host_end]
+        run([*vsctl, "--", "set", "interface", host_end, f"external_ids:iface-id={name}"])
+        shown = self.system.json("vif", "create", name, "--policy", policy, "--segment", segment, "--kind", "port")
+        address = next(one for one in shown["addresses"] if ":" not in one)
+        run(within(there, ["ip", "link", "set", "eth0", "address", shown["mac"], "up"]))
+        run(within(there, ["ethtool", "-K", "eth0", "tx", "off"]))
+        run(within(there, ["ip", "address", "add", address, "dev", "eth0"]))
+        self.vifs[name] = Vif(name, address.partition("/")[0], there)
+        return self.vifs[name]
+
     def await_neighbour(self, vif: str, address: str | None = None) -> None:
         """Returns when the address, else the outside, answers: from then on no frame waits for ARP."""
         one = self.vifs[vif]
-        if not answers(one.namespace, address or self.outside_address):
-            raise LabError(f"VIF {vif}: {address or self.outside_address} does not answer its echo requests.")
+        there = address or self.outside_address
+        wait_until(lambda: answers(one.namespace, there), f"VIF {vif}: {there} answers its echo requests")
 
     def receiver_outside(self, ports: Sequence[int]) -> UdpReceiver:
         return UdpReceiver(self.outside.name, ports)

@@ -64,16 +64,23 @@ class TcpSender:
 
 
 @contextmanager
+def listening(namespace: str, port: int, *options: str) -> Iterator[None]:
+    """Connections to the port are taken. options: for iperf3."""
+    heard: list[str] = []
+    with Child(namespace, ["iperf3", "-s", "-p", str(port), "--forceflush", *options], heard.append) as server:
+        wait_until(lambda: any("listening" in line for line in heard) or not server.runs, "the iperf3 server listens")
+        if not server.runs:
+            raise server.fault("ended")
+        yield
+
+
+@contextmanager
 def tcp_flow(
     sender: str, receiver: tuple[str, str, int], congestion: str, duration_s: int, options: Sequence[str] = ()
 ) -> Iterator[TcpSender]:
     """From namespace `sender` to (namespace, address, port), for so long after slow start. options: for iperf3."""
     namespace, address, port = receiver
-    heard: list[str] = []
-    with Child(namespace, ["iperf3", "-s", "-1", "-p", str(port), "--forceflush"], heard.append) as server:
-        wait_until(lambda: any("listening" in line for line in heard) or not server.runs, "the iperf3 server listens")
-        if not server.runs:
-            raise server.fault("ended")
+    with listening(namespace, port, "-1"):
         said: list[str] = []
         argv = ["iperf3", "-c", address, "-p", str(port), "-C", congestion, "-J", "--connect-timeout", "3000"]
         with Child(sender, [*argv, "-t", str(duration_s), "-O", str(OMITTED_S), *options], said.append) as client:

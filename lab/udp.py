@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from lab.children import Child, program, wait_until
+from lab.children import Child, LabError, program, wait_until
 from lab.frames import UDP_PAYLOAD_BYTES
 from lab.series import Count, Series
 
 _PYTHON = [sys.executable, "-I", "-S"]  # without site packages it starts in 20 ms
+_PATIENCE_S = 30.0
 
 
 class UdpReceiver:
@@ -47,6 +48,16 @@ class UdpReceiver:
         from_s = time.monotonic()
         self.await_time(from_s + duration_s)
         return {port: series.kbps(from_s, from_s + duration_s) for port, series in self.ports.items()}
+
+    def await_rates(
+        self, is_right: Callable[[Mapping[int, float]], bool], window_s: float, deadline_s: float = _PATIENCE_S
+    ) -> Mapping[int, float]:
+        """What `measure` finds in the first window that is right: others use this machine too. Raises LabError."""
+        end_s = time.monotonic() + deadline_s
+        while not is_right(found := self.measure(window_s)):
+            if time.monotonic() > end_s:
+                raise LabError(f"no window of {window_s:g} s is right, the last one: {found} kbit/s by port")
+        return found
 
     def lost(self, port: int, sent: Sent, patience_s: float = 2.0) -> int:
         """How many of the datagrams that a sender, now quiet, has sent did not come; what is under way is awaited."""

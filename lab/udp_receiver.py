@@ -1,4 +1,4 @@
-"""Program: counts the datagrams that arrive at ports. Standard library only, so that it starts fast.
+"""Program: counts the datagrams, of either IP version, that arrive at ports. Standard library only: it starts fast.
 
     udp_receiver.py PORT...
 
@@ -25,9 +25,12 @@ _number = struct.Struct("!Q")
 
 class Port:
     def __init__(self, port: int) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        has_both = socket.has_dualstack_ipv6()
+        self._socket = socket.socket(socket.AF_INET6 if has_both else socket.AF_INET, socket.SOCK_DGRAM)
+        if has_both:
+            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER_BYTES)
-        self._socket.bind(("0.0.0.0", port))
+        self._socket.bind(("", port))
         self._socket.setblocking(False)
         self._buffer = bytearray(65536)
         self._highest = -1

@@ -25,7 +25,8 @@ _SEND_BUFFER_BYTES = 4 << 20  # a full queue shall drop, as seen from outside, a
 
 class Sender:
     def __init__(self, source: str, destination: tuple[str, int], payload_bytes: int) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        family = socket.AF_INET6 if ":" in destination[0] else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _SEND_BUFFER_BYTES)
         if source != "-":
             self._socket.setsockopt(socket.SOL_IP, _IP_TRANSPARENT, 1)  # also one that this host does not have

@@ -7,12 +7,15 @@ Says "ready" once the interface NAME is there. It goes when the program ends, wh
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import select
 import socket
 import struct
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _TUNSETIFF, _IFF_TAP, _IFF_NO_PI = 0x400454CA, 0x0002, 0x1000
 _ETH_P_ALL, _TPID = 0x0003, b"\x81\x00"
@@ -20,6 +23,7 @@ _SOL_PACKET, _PACKET_AUXDATA = 263, 8
 _AUXDATA = struct.Struct("=IIIHHHH")  # status, len, snaplen, mac, net, vlan_tci, vlan_tpid
 _VLAN_VALID = 1 << 4
 _MOST_BYTES = 65536
+_LOST = {errno.EIO, errno.ENETDOWN, errno.ENOBUFS}  # one end is not up, or full
 
 
 def main() -> None:
@@ -34,11 +38,23 @@ def main() -> None:
         ready = select.select([sys.stdin, tap, wire], [], [])[0]
         if sys.stdin in ready:
             return
-        if tap in ready:
-            frame = os.read(tap, _MOST_BYTES)
-            wire.send(frame[:12] + _TPID + struct.pack("!H", vlan) + frame[12:])
-        if wire in ready and (inner := untagged(wire, vlan)):
-            os.write(tap, inner)
+        with losing_frames():
+            if tap in ready:
+                frame = os.read(tap, _MOST_BYTES)
+                wire.send(frame[:12] + _TPID + struct.pack("!H", vlan) + frame[12:])
+        with losing_frames():
+            if wire in ready and (inner := untagged(wire, vlan)):
+                os.write(tap, inner)
+
+
+@contextmanager
+def losing_frames() -> Iterator[None]:
+    """A frame for an end that is down is lost, as on any wire; the wire stays."""
+    try:
+        yield
+    except OSError as fault:
+        if fault.errno not in _LOST:
+            raise
 
 
 def untagged(wire: socket.socket, vlan: int) -> bytes | None:

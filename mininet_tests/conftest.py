@@ -1,4 +1,5 @@
-"""One network for the whole run: each module applies the policy that it wants and starts from all VIFs in force."""
+"""One network of two switches for the whole run: each module applies the policy that it wants and starts from all VIFs
+in force. Modules about other topologies have a network of their own."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from mininet_tests.network import WeirNetwork, weir_network
+from mininet_tests.two_switches import PLAN
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -17,7 +19,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def network() -> Iterator[WeirNetwork]:
-    with weir_network() as running:
+    with weir_network(PLAN) as running:
         yield running
 
 

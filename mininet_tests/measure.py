@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from mininet_tests.network import Host
 
 _FIRST_PORT = 5001
 SETTLE_S = 1.5  # what burst and queues held at the start has passed by then
+_DEADLINE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +44,13 @@ def rates_mbit(measured: Sequence[Flow], from_s: float, duration_s: float) -> li
     for flow in measured:
         flow.receiver.await_time(from_s + duration_s)
     return [flow.receiver.series(flow.port).kbps(from_s, from_s + duration_s) / 1000 for flow in measured]
+
+
+def await_rates(
+    measured: Sequence[Flow], from_s: float, duration_s: float, is_right: Callable[[list[float]], bool]
+) -> None:
+    """Window after window until the rates in one are right: others use this machine too. Raises AssertionError."""
+    end_s = time.monotonic() + _DEADLINE_S
+    while not is_right(found := rates_mbit(measured, from_s, duration_s)):
+        assert time.monotonic() < end_s, f"the last window of {duration_s:g} s: {found} Mbit/s"
+        from_s += duration_s

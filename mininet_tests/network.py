@@ -5,6 +5,7 @@ Nothing of it touches the machine's Open vSwitch or network, and nothing is left
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
@@ -19,7 +20,7 @@ from mininet.node import Controller, OVSSwitch
 from controller.config import StateDir
 from controller.host import namespace
 from lab.children import run, wait_until, within
-from mininet_tests.topology import PLACES, SWITCHES, UPLINK, Place, TwoSwitches, policy, uplink_device
+from mininet_tests.topology import UPLINK, Place, Plan, Planned
 from tests.support.ovs_sandbox import Daemon, PrivateOvs, WeirDbServer
 
 _BIN = Path(sys.executable).parent
@@ -68,6 +69,16 @@ class Host:
     def run(self, *argv: str) -> str:
         return run(within(self.namespace, argv))
 
+    def ping(self, address: str, *options: str) -> str:
+        """What one echo request came to, in ping's words."""
+        return run(within(self.namespace, ["ping", "-n", "-c1", "-W5", *options, address]), check=False)
+
+    def next_hop(self, address: str) -> str:
+        """The MAC that its frames to this address go to, as it has learned; it has sent some before."""
+        (route,) = json.loads(self.run("ip", "-json", "route", "get", address))
+        (neighbour,) = json.loads(self.run("ip", "-json", "neigh", "show", "to", route.get("gateway", address)))
+        return str(neighbour["lladdr"])
+
     def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
         with namespace.entered(namespace.named(self.namespace)):
             return socket.socket(family, kind, protocol)
@@ -76,8 +87,8 @@ class Host:
 class WeirNetwork:
     """hosts: by name. Commands of `weir` act on this system."""
 
-    def __init__(self, ovs: PrivateOvs, state: StateDir) -> None:
-        self.ovs, self.state = ovs, state
+    def __init__(self, plan: Plan, ovs: PrivateOvs, state: StateDir) -> None:
+        self.plan, self.ovs, self.state = plan, ovs, state
         self.controller: RyuManager
         self.hosts: dict[str, Host] = {}
         self.applied = ""
@@ -85,11 +96,11 @@ class WeirNetwork:
     def start(self, stack: ExitStack) -> None:
         """Returns when every host is a VIF in force."""
         self._start_mininet(stack)
-        for switch in SWITCHES:
+        for switch in self.plan.switches:
             stack.callback(self._start_agent(switch).stop)
-        wait_until(self._chassis_known, "both switches are known as chassis")
-        self.apply(policy())
-        for place in PLACES:
+        wait_until(self._chassis_known, "all switches are known as chassis")
+        self.apply(self.plan.policy())
+        for place in self.plan.places:
             self.adopt(place)
 
     def weir(self, *argv: str) -> str:
@@ -97,32 +108,35 @@ class WeirNetwork:
         return run([str(_BIN / "weir"), *argv], environment={"WEIR_STATE_DIR": str(self.state.path)})
 
     def apply(self, text: str) -> None:
-        """In force on both switches when this returns."""
+        """In force on all switches when this returns."""
         if text != self.applied:
             file = self.state.path / "policy.yaml"
             file.write_text(text)
             self.weir("policy", "apply", str(file))
             self.applied = text
 
-    def adopt(self, place: Place) -> None:
-        """Marks the host's port as whoever made it would, and makes it a VIF; in force when this returns."""
+    def adopt(self, place: Place, *addresses: str) -> None:
+        """Marks the host's port as whoever made it would, and makes it a VIF; in force when this returns.
+
+        addresses: options that say which; else those of its place.
+        """
         self.ovs.vsctl("set", "interface", place.port, f"external_ids:iface-id={place.name}")
-        own = ["--mac", place.mac, "--ip", f"{place.v4}/24", "--ip", f"{place.v6}/64"]
-        where = ["--kind", "port", "--policy", place.name, "--segment", place.segment]
-        self.weir("vif", "create", place.name, *where, *own)
+        own = addresses or ("--ip", f"{place.v4}/24", "--ip", f"{place.v6}/64")
+        where = ["--kind", "port", "--policy", place.name, "--segment", place.segment.name]
+        self.weir("vif", "create", place.name, *where, "--mac", place.mac, *own)
 
     def _start_mininet(self, stack: ExitStack) -> None:
         self.controller = RyuManager("c0", self.ovs, self.state)
         stack.callback(self.controller.stop)
         net = Mininet(
-            topo=TwoSwitches(),
+            topo=Planned(self.plan),
             switch=lambda name, **given: OVSSwitch(name, datapath="user", protocols=PROTOCOLS, **given),
             controller=self.controller,
             waitConnected=False,
         )
         stack.callback(net.stop)
         net.start()
-        for place in PLACES:
+        for place in (*self.plan.places, *self.plan.outsiders):
             self.hosts[place.name] = self._prepared_host(place, net.get(place.name).pid, stack)
 
     def _prepared_host(self, place: Place, pid: int, stack: ExitStack) -> Host:
@@ -131,17 +145,19 @@ class WeirNetwork:
         stack.callback(run, ["ip", "netns", "delete", host.namespace])
         host.run("ethtool", "-K", host.device, "tx", "off")  # the userspace datapath fills in no checksums
         host.run("ip", "address", "add", f"{place.v6}/64", "dev", host.device, "nodad")
+        for gateway in place.segment.gateways:
+            host.run("ip", "route", "add", "default", "via", gateway)
         return host
 
     def _start_agent(self, switch: str) -> Daemon:
         argv = [str(_BIN / "weir"), "agent", "--bridge", switch, "--chassis", switch]
-        argv += ["--uplink", f"{UPLINK}={uplink_device(switch)}"]
+        argv += [f"--uplink={UPLINK}={device}" for device in self.plan.uplinks[switch]]
         environment = {"WEIR_STATE_DIR": str(self.state.path), "OVS_RUNDIR": str(self.ovs.rundir)}
         return Daemon(argv, self.state.log / f"agent-{switch}.log", self.ovs.namespace, environment)
 
     def _chassis_known(self) -> bool:
         dump = run(["ovsdb-client", "dump", f"unix:{self.state.weir_db_socket}", "Weir", "Chassis", "name"])
-        return all(switch in dump for switch in SWITCHES)
+        return all(switch in dump for switch in self.plan.switches)
 
     def flows(self, switch: str) -> str:
         return self.ovs.ofctl("--names", "dump-flows", switch)
@@ -158,7 +174,7 @@ class WeirNetwork:
 
 
 @contextmanager
-def weir_network() -> Iterator[WeirNetwork]:
+def weir_network(plan: Plan) -> Iterator[WeirNetwork]:
     with ExitStack() as stack:
         ovs = stack.enter_context(PrivateOvs())
         state = StateDir(ovs.rundir / "s")
@@ -166,7 +182,7 @@ def weir_network() -> Iterator[WeirNetwork]:
             directory.mkdir(parents=True)
         stack.enter_context(WeirDbServer(state.run))
         stack.enter_context(_inside(ovs))
-        network = WeirNetwork(ovs, state)
+        network = WeirNetwork(plan, ovs, state)
         try:
             network.start(stack)
         except BaseException:

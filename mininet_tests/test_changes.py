@@ -11,8 +11,8 @@ from lab.children import LabError, wait_until
 from lab.ping import answers
 from mininet_tests.measure import flows
 from mininet_tests.network import WeirNetwork
-from mininet_tests.topology import PLACES, policy
 from mininet_tests.traffic import all_that_came, came, connection, flush, mark, tcp, udp, wires
+from mininet_tests.two_switches import PLACES, policy
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -78,7 +78,7 @@ def test_a_port_of_no_vif_has_no_network(network: WeirNetwork) -> None:
     h5, h1 = network.hosts["h5"], network.hosts["h1"]
     network.ovs.vsctl("remove", "interface", h5.place.port, "external_ids", "iface-id")
     wait_until(lambda: "s1-h5" not in network.flows("s1"), "its entries are gone")
-    assert not answers(h5.namespace, h1.v4, tries=1)
+    assert not answers(h5.namespace, h1.v4, within_s=1)
     network.ovs.vsctl("set", "interface", h5.place.port, "external_ids:iface-id=h5")
     wait_until(lambda: "s1-h5" in network.flows("s1"), "its entries are back")
     assert answers(h5.namespace, h1.v4)

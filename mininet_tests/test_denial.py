@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mininet_tests.network import Host, WeirNetwork
-from mininet_tests.topology import policy
 from mininet_tests.traffic import Build, all_that_came, came, connection, tcp, udp
+from mininet_tests.two_switches import policy
 from tests.support import frames
 
 SERVER = """

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from mininet_tests.measure import SETTLE_S, Flow, flows, rates_mbit
+from mininet_tests.measure import SETTLE_S, Flow, await_rates, flows
 from mininet_tests.network import WeirNetwork
-from mininet_tests.topology import policy
+from mininet_tests.two_switches import policy
 
 CAPACITY_MBIT, OFFERED_MBIT = 30, 30.0
 GUARANTEES_MBIT = (12, 6, 0)
 WINDOW_S = 3.0
+ALL_FLOOD = [pytest.approx(share, rel=0.1) for share in (14.4, 13.2, 2.4)]
 
 
 @pytest.fixture(scope="module")
@@ -28,28 +29,28 @@ def contenders(network: WeirNetwork) -> Iterator[list[Flow]]:
         yield made
 
 
-def shares_mbit(contenders: list[Flow], offered_mbit: tuple[float, float, float]) -> list[float]:
-    started_s = max(flow.offer(rate) for flow, rate in zip(contenders, offered_mbit, strict=True))
-    return rates_mbit(contenders, started_s + SETTLE_S, WINDOW_S)
+def offer(contenders: list[Flow], offered_mbit: tuple[float, float, float]) -> float:
+    """From when on it may be measured what they get."""
+    return max(flow.offer(rate) for flow, rate in zip(contenders, offered_mbit, strict=True)) + SETTLE_S
 
 
 def test_guarantees_hold_and_the_rest_divides_by_weight(contenders: list[Flow]) -> None:
-    shares = shares_mbit(contenders, (OFFERED_MBIT,) * 3)
-    assert sum(shares) >= 0.93 * CAPACITY_MBIT
-    for share, guarantee in zip(shares, GUARANTEES_MBIT, strict=True):
-        assert share >= 0.95 * guarantee
-    assert shares == [pytest.approx(share, rel=0.1) for share in (14.4, 13.2, 2.4)]
+    def is_right(shares: list[float]) -> bool:
+        holds = all(share >= 0.95 * least for share, least in zip(shares, GUARANTEES_MBIT, strict=True))
+        return holds and sum(shares) >= 0.93 * CAPACITY_MBIT and shares == ALL_FLOOD
+
+    await_rates(contenders, offer(contenders, (OFFERED_MBIT,) * 3), WINDOW_S, is_right)
 
 
 def test_what_one_leaves_the_others_take_until_it_returns(contenders: list[Flow]) -> None:
-    idle, *others = shares_mbit(contenders, (0.0, OFFERED_MBIT, OFFERED_MBIT))
-    assert idle == 0
-    assert others == [pytest.approx(share, rel=0.1) for share in (24, 6)]
-    back = shares_mbit(contenders, (OFFERED_MBIT,) * 3)
-    assert back == [pytest.approx(share, rel=0.1) for share in (14.4, 13.2, 2.4)]
+    left = [0, *(pytest.approx(share, rel=0.1) for share in (24, 6))]
+    from_s = offer(contenders, (0.0, OFFERED_MBIT, OFFERED_MBIT))
+    await_rates(contenders, from_s, WINDOW_S, lambda shares: shares == left)
+    from_s = offer(contenders, (OFFERED_MBIT,) * 3)
+    await_rates(contenders, from_s, WINDOW_S, lambda shares: shares == ALL_FLOOD)
 
 
 def test_a_guarantee_that_is_not_used_is_lent(contenders: list[Flow]) -> None:
-    modest, *others = shares_mbit(contenders, (3.0, OFFERED_MBIT, OFFERED_MBIT))
-    assert modest == pytest.approx(3, rel=0.05)
-    assert others == [pytest.approx(share, rel=0.1) for share in (6 + 21 * 3 / 4, 21 / 4)]
+    lent = [pytest.approx(3, rel=0.05), *(pytest.approx(share, rel=0.1) for share in (6 + 21 * 3 / 4, 21 / 4))]
+    from_s = offer(contenders, (3.0, OFFERED_MBIT, OFFERED_MBIT))
+    await_rates(contenders, from_s, WINDOW_S, lambda shares: shares == lent)

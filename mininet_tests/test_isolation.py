@@ -8,11 +8,11 @@ from contextlib import contextmanager
 import pytest
 
 from mininet_tests.network import Host, WeirNetwork
-from mininet_tests.topology import SWITCHES, VLANS, policy, uplink_device
 from mininet_tests.traffic import Build, Wire, came, flush, mark, question, udp, wire_in, wires
+from mininet_tests.two_switches import BLUE_VLAN, LINK, RED_VLAN, policy
 from tests.support import frames
 
-NEAR, FAR = SWITCHES
+NEAR, FAR = LINK
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -22,9 +22,9 @@ def hosts(network: WeirNetwork) -> dict[str, Host]:
 
 
 @contextmanager
-def on_the_link(network: WeirNetwork, switch: str) -> Iterator[Wire]:
-    """That switch's end of the link: receives what comes to it, sends to the other."""
-    with wire_in(network.ovs.namespace, uplink_device(switch)) as wire:
+def on_the_link(network: WeirNetwork, device: str) -> Iterator[Wire]:
+    """That end of the link: receives what comes to it, sends to the other."""
+    with wire_in(network.ovs.namespace, device) as wire:
         yield wire
 
 
@@ -43,7 +43,7 @@ def everything_that_might_cross(sender: Host, targets: list[Host]) -> list[bytes
         for other in targets
         for target in (frames.BROADCAST, other.mac)
     ]
-    red, blue = VLANS["red"], VLANS["blue"]
+    red, blue = RED_VLAN, BLUE_VLAN
     return plain + [
         tagged(*tags)(frame) for frame in plain for tags in ((0,), (red,), (blue,), (red, blue), (blue, blue))
     ]
@@ -77,13 +77,13 @@ def test_a_segment_crosses_in_its_vlan(network: WeirNetwork, pair: tuple[str, st
         made[sender.name].send(udp(sender, receiver, 9)(probe))
         flush(sender, made[sender.name], made[receiver.name])
         assert made[receiver.name].vlans(probe) == {None}
-        assert link.vlans(probe) == {VLANS[sender.place.segment]}
+        assert link.vlans(probe) == {sender.place.segment.vlan}
 
 
 def test_from_the_link_a_frame_enters_the_segment_of_its_vlan_alone(network: WeirNetwork) -> None:
     """What somebody outside sends to h3's MAC and to all."""
     h3, h4 = network.hosts["h3"], network.hosts["h4"]
-    outside, red, blue = "02:00:00:00:ff:01", VLANS["red"], VLANS["blue"]
+    outside, red, blue = "02:00:00:00:ff:01", RED_VLAN, BLUE_VLAN
     tags = {"untagged": (), "red": (red,), "blue": (blue,), "another": (30,), "VLAN 0": (0,), "red in red": (red, red)}
     with on_the_link(network, NEAR) as link, wires(h3, h4) as made:
         marks = {(name, to): mark() for name in tags for to in (h3.mac, frames.BROADCAST)}

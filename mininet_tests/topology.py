@@ -1,26 +1,40 @@
-"""Two switches joined by one link, and hosts on both: who is where, on which segment, with which addresses.
+"""A topology: its switches and links, the hosts on it, and the policy under which they are VIFs.
 
-      h1 h5 (red)                    (red) h3 h6
-      h2 (blue)     s1 ── core ── s2 (blue) h4
-      h7 h8 (yard)                   (yard) h9
-
-red and blue are bridged: they cross the link as VLANs. yard is internal: each switch has one of its own.
+Each switch is a chassis. Its uplink is called core, and has as many devices as other switches are linked to it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mininet.node import OVSBridge
 from mininet.topo import Topo
 
 UPLINK = "core"
-SWITCHES = ("s1", "s2")
-SEGMENTS = {
-    "red": f"{{type: bridged, uplink: {UPLINK}, vlan: 10, subnets: [10.1.0.0/24, 'fd00:1::/64']}}",
-    "blue": f"{{type: bridged, uplink: {UPLINK}, vlan: 20, subnets: [10.2.0.0/24, 'fd00:2::/64']}}",
-    "yard": "{type: internal, subnets: [10.3.0.0/24, 'fd00:3::/64']}",
-}
-VLANS = {"red": 10, "blue": 20}
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """number: of its subnets, 10.NUMBER.0.0/24 and fd00:NUMBER::/64. more: what its text in the policy says beside."""
+
+    name: str
+    number: int
+    type: str
+    vlan: int | None = None
+    more: str = ""
+
+    @property
+    def gateways(self) -> tuple[str, ...]:
+        """The router's addresses in it."""
+        return (f"10.{self.number}.0.1", f"fd00:{self.number}::1") if self.type == "routed" else ()
+
+    @property
+    def text(self) -> str:
+        words = [f"type: {self.type}", f"subnets: [10.{self.number}.0.0/24, 'fd00:{self.number}::/64']"]
+        words += [f"uplink: {UPLINK}"] if self.type == "bridged" else []
+        words += [f"vlan: {self.vlan}"] if self.vlan else []
+        return f"{{{', '.join([*words, *filter(None, [self.more])])}}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +43,7 @@ class Place:
 
     number: int
     switch: str
-    segment: str
+    segment: Segment
 
     @property
     def name(self) -> str:
@@ -46,45 +60,49 @@ class Place:
 
     @property
     def v4(self) -> str:
-        return f"10.{1 + list(SEGMENTS).index(self.segment)}.0.{10 + self.number}"
+        return f"10.{self.segment.number}.0.{10 + self.number}"
 
     @property
     def v6(self) -> str:
-        return f"fd00:{1 + list(SEGMENTS).index(self.segment)}::{10 + self.number}"
+        return f"fd00:{self.segment.number}::{10 + self.number}"
 
 
-PLACES = (
-    Place(1, "s1", "red"),
-    Place(2, "s1", "blue"),
-    Place(3, "s2", "red"),
-    Place(4, "s2", "blue"),
-    Place(5, "s1", "red"),
-    Place(6, "s2", "red"),
-    Place(7, "s1", "yard"),
-    Place(8, "s1", "yard"),
-    Place(9, "s2", "yard"),
-)
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """uplinks: of each switch, the devices. links: two devices each, named SWITCH-REST. places: of hosts that are VIFs.
+
+    learning: a switch that is nobody's chassis, as stands between hosts anywhere. outsiders: hosts there, no VIFs.
+    """
+
+    uplinks: Mapping[str, tuple[str, ...]]
+    links: tuple[tuple[str, str], ...]
+    segments: tuple[Segment, ...]
+    places: tuple[Place, ...]
+    learning: str | None = None
+    outsiders: tuple[Place, ...] = ()
+
+    @property
+    def switches(self) -> tuple[str, ...]:
+        return tuple(self.uplinks)
+
+    def policy(self, capacity: str = "100 mbit", **leaves: str) -> str:
+        """Its text: a leaf for each host, of its name. leaves: what is in it; without that it allows all."""
+        lines = ["weir: 1", "segments:"]
+        lines += [f"  {segment.name}: {segment.text}" for segment in self.segments]
+        lines += [f"links: {{{UPLINK}: {{capacity: {capacity}}}}}"] if any(self.uplinks.values()) else []
+        lines += ["policies:"]
+        lines += [f"  {place.name}: {{{leaves.get(place.name, 'unmatched: allow')}}}" for place in self.places]
+        return "\n".join(lines) + "\n"
 
 
-def uplink_device(switch: str) -> str:
-    return f"{switch}-{UPLINK}"
-
-
-class TwoSwitches(Topo):  # type: ignore[misc]
-    def build(self) -> None:
-        for switch in SWITCHES:
+class Planned(Topo):  # type: ignore[misc]
+    def build(self, plan: Plan) -> None:
+        for switch in plan.switches:
             self.addSwitch(switch)
-        first, second = SWITCHES
-        self.addLink(first, second, intfName1=uplink_device(first), intfName2=uplink_device(second))
-        for place in PLACES:
+        if plan.learning:
+            self.addSwitch(plan.learning, cls=OVSBridge, datapath="user")
+        for one, other in plan.links:
+            self.addLink(one.partition("-")[0], other.partition("-")[0], intfName1=one, intfName2=other)
+        for place in (*plan.places, *plan.outsiders):
             self.addHost(place.name, ip=f"{place.v4}/24", mac=place.mac)
             self.addLink(place.name, place.switch, intfName2=place.port)
-
-
-def policy(capacity: str = "100 mbit", **leaves: str) -> str:
-    """The text of a policy: a leaf for each host, of its name. leaves: what is in it; without that it allows all."""
-    lines = ["weir: 1", "segments:"]
-    lines += [f"  {name}: {body}" for name, body in SEGMENTS.items()]
-    lines += [f"links: {{{UPLINK}: {{capacity: {capacity}}}}}", "policies:"]
-    lines += [f"  {place.name}: {{{leaves.get(place.name, 'unmatched: allow')}}}" for place in PLACES]
-    return "\n".join(lines) + "\n"

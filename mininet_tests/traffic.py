@@ -128,13 +128,21 @@ def came(sender: Host, receiver: Host, build: Build) -> bool:
     return all_that_came(sender, receiver, {"": build}) != set()
 
 
-def all_that_came(sender: Host, receiver: Host, build: Mapping[str, Build]) -> set[str]:
-    """The names of the frames that reach `receiver`, in the same segment."""
+def all_that_came(sender: Host, receiver: Host, build: Mapping[str, Build], last: Build | None = None) -> set[str]:
+    """The names of the frames that reach `receiver`.
+
+    last: what is let through in any case; without it they are in the same segment.
+    """
     with wires(sender, receiver) as made:
         marks = {name: mark() for name in build}
         for name, frame in build.items():
             made[sender.name].send(frame(marks[name]))
-        flush(sender, made[sender.name], made[receiver.name])
+        if last is None:
+            flush(sender, made[sender.name], made[receiver.name])
+        else:
+            final = mark()
+            made[sender.name].send(last(final))
+            made[receiver.name].await_mark(final)
         return {name for name in build if made[receiver.name].has(marks[name])}
 
 
@@ -150,6 +158,11 @@ def tcp(sender: Host, receiver: Host, port: int, v6: bool = False) -> Build:
 
 def udp(sender: Host, receiver: Host, port: int, v6: bool = False) -> Build:
     return _between(sender, receiver, frames.UDP, port, v6)
+
+
+def by_router(build: Build, router: str) -> Build:
+    """The same, sent to the router with this MAC."""
+    return lambda payload: frames.mac_bytes(router) + build(payload)[6:]
 
 
 def _between(sender: Host, receiver: Host, protocol: int, port: int, v6: bool) -> Build:

@@ -25,17 +25,24 @@ def one_or_none(values: list[Any]) -> Any:
 
 
 def _vif(row: Any) -> VirtualInterface:
-    same = ("name", "number", "policy", "segment", "kind", "mac", "binding", "ifname", "labels", "cfg", "state")
+    same = (
+        "name", "number", "policy", "segment", "kind", "mac", "binding", "ifname", "labels", "egress", "ingress",
+        "options", "cfg", "state", "details", "scaled",
+    )  # fmt: skip
     optional = ("chassis", "instance", "error", "port_name", "ofport")
     return VirtualInterface(
         addresses=tuple(sorted(row.addresses)),
+        learned=tuple(sorted(row.learned)),
         **{column: getattr(row, column) for column in same},
         **{column: one_or_none(getattr(row, column)) for column in optional},
     )
 
 
 def _chassis(row: Any) -> Chassis:
-    same = ("name", "bridge", "datapath_id", "hostname", "uplink_ports", "agent_cfg", "flow_cfg", "connected")
+    same = (
+        "name", "bridge", "datapath_id", "hostname", "uplink_ports", "agent_cfg", "flow_cfg", "connected",
+        "capabilities",
+    )  # fmt: skip
     return Chassis(
         agent_error=one_or_none(row.agent_error),
         agent_note=one_or_none(row.agent_note),

@@ -17,8 +17,9 @@ from typing import Any
 
 from ovsdb import bridge_row, port_rows
 from ovsdb.port_rows import owner_of
+from ovsdb.qos_rows import PortPolicers
 from ovsdb.session import DatabaseError, Session, pump
-from ovsdb.switch import BridgeConfig, BridgeStatus, PortStatus
+from ovsdb.switch import BridgeConfig, BridgeStatus, PortStatus, SwitchFacts
 from ovsdb.transaction import Conflict, Refused, Transaction
 
 SCHEMA_PATH = Path(__file__).resolve().with_name("open_vswitch.ovsschema")  # the columns used, no more
@@ -34,6 +35,7 @@ class OpenVSwitch(Session):
 
     def __init__(self, remote: str) -> None:
         super().__init__(remote, json.loads(SCHEMA_PATH.read_text()))
+        self.mended: tuple[str, ...] = ()  # what the last `apply` had to change of values that were there, in words
         self._right: tuple[int, BridgeConfig] | None = None  # as of that generation nothing was left to do for it
 
     def bridge(self, name: str) -> BridgeStatus | None:
@@ -46,6 +48,23 @@ class OpenVSwitch(Session):
         statuses = [] if row is None else [port_rows.status(port) for port in row.ports if port.name != bridge]
         return {status.name: status for status in sorted(statuses, key=lambda status: status.name)}
 
+    def port_types(self) -> frozenset[str]:
+        """Types of port that this switch can make, as in Interface.type."""
+        return frozenset(
+            kind
+            for root in self.rows("Open_vSwitch").values()
+            for kind in root.iface_types
+            if root.dpdk_initialized or not kind.startswith("dpdk")
+        )
+
+    def facts(self) -> SwitchFacts:
+        root = self._root()
+        version = str(root.ovs_version[0]) if root.ovs_version else None
+        given = root.other_config
+        shares = given.get("pmd-rxq-assign") == "group" and given.get("pmd-rxq-isolate") == "false"
+        mask = given.get("pmd-cpu-mask", "") if shares else ""
+        return SwitchFacts(self.port_types(), version, given.get("hw-offload") == "true", mask)
+
     def apply(self, config: BridgeConfig) -> int:
         """Makes or mends the bridge and its ports in one transaction; writes nothing when all is right.
 
@@ -55,8 +74,11 @@ class OpenVSwitch(Session):
         """
         if self._right != (self.generation, config):
             generation = self.generation
+            self.mended = ()
             if not self._write(f"weir: bridge {config.name}", lambda change: self._mend(change, config)):
                 self._right = (generation, config)
+        else:
+            self.mended = ()
         return int(self._root().next_cfg)
 
     def remove(self, bridge: str, owner: str) -> int:
@@ -90,7 +112,9 @@ class OpenVSwitch(Session):
             try:
                 with Transaction(self, comment) as change:
                     body(change)
+                    words = tuple(change.words)
                     change.increment(self._root(), "next_cfg")
+                self.mended = words if change.committed else ()
                 return change.committed
             except Conflict:
                 if attempt == ATTEMPTS - 1:
@@ -108,18 +132,24 @@ class OpenVSwitch(Session):
             on_bridge = {port.name: port for port in row.ports}
         self._refuse_ports_of_other_bridges(config, on_bridge)
         queues = port_rows.NoopQueues(change, config.owner, self.rows("QoS"))
+        policers = PortPolicers(change, config.owner, self.rows("QoS"), self.rows("Queue"))
         for port in config.ports.values():
             if port.name in on_bridge:
                 port_rows.mend(change, on_bridge[port.name], port, config.owner)
                 queues.mend(on_bridge[port.name], port.noop_qos)
+                policers.mend(on_bridge[port.name], port.name, port.qos)
             elif port.create:
-                queues.mend(port_rows.create(change, row, port, config.owner), port.noop_qos)
+                created = port_rows.create(change, row, port, config.owner)
+                queues.mend(created, port.noop_qos)
+                policers.mend(created, port.name, port.qos)
         for name, port_row in on_bridge.items():
             if name not in config.ports and name != config.name:
+                policers.mend(port_row, name, None)  # a row that is still pointed at cannot be deleted
                 if owner_of(port_row) == config.owner:
                     change.discard(row, "ports", port_row)
                 else:
                     queues.mend(port_row, False)
+        policers.finish()
 
     def _refuse_ports_of_other_bridges(self, config: BridgeConfig, on_bridge: Mapping[str, Any]) -> None:
         elsewhere = {
@@ -136,15 +166,18 @@ class OpenVSwitch(Session):
                 )
 
     def _take_back(self, change: Transaction, bridge: str, owner: str) -> None:
-        row = self._bridge_row(bridge)
-        if row is None:
-            return
+        row = self._bridge_row(bridge)  # None: deleted by hand, with its ports, but not what those referred to
         queues = port_rows.NoopQueues(change, owner, self.rows("QoS"))
-        for port in row.ports:
+        policers = PortPolicers(change, owner, self.rows("QoS"), self.rows("Queue"))
+        for port in row.ports if row is not None else ():
             queues.mend(port, False)
+            policers.mend(port, port.name, None)
             if owner_of(port) == owner:
                 change.discard(row, "ports", port)
         queues.delete()
+        policers.finish()
+        if row is None:
+            return
         if owner_of(row) == owner:
             change.discard(self._root(), "bridges", row)
         else:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ovsdb.switch import PortConfig, PortStatus
+from ovsdb.switch import Policing, PortConfig, PortStatus
 from ovsdb.transaction import Transaction
 
 OWNER = "weir-owner"  # external_ids of every row made here
 FORMER_QOS = "weir-former-qos"  # external_ids of a port: the uuid of its QoS row before ours, "none" for none
 DEVICE_INDEX = "weir-device-index"  # external_ids of a port: index of the device that it was made for
+FOR_PORT = "weir-port"  # external_ids of a QoS row that one port has for itself: the port's name
 NOOP = "linux-noop"
+AFFINITY = "pmd-rxq-affinity"
 
 
 def owner_of(row: Any) -> str | None:
@@ -34,7 +36,9 @@ def status(port: Any) -> PortStatus:
         owner=owner_of(port),
         attached_mac=interface.external_ids.get("attached-mac"),
         noop_qos=any(qos.type == NOOP for qos in port.qos),
+        status=interface.status,
         device_index=int(index) if (index := port.external_ids.get(DEVICE_INDEX, "")).isdecimal() else None,
+        rxq_affinity=interface.other_config.get(AFFINITY),
     )
 
 
@@ -45,7 +49,11 @@ def create(change: Transaction, bridge: Any, config: PortConfig, owner: str) -> 
         name=config.name,
         type=config.type,
         ofport_request=config.ofport_request,
+        options=config.options,
+        mtu_request=config.mtu_request,
         external_ids={OWNER: owner, **identity},
+        other_config={} if config.rxq_affinity is None else {AFFINITY: config.rxq_affinity},
+        **_policing(config),
     )
     device = {} if config.device_index is None else {DEVICE_INDEX: str(config.device_index)}
     port = change.insert("Port", name=config.name, interfaces=[interface], external_ids={OWNER: owner, **device})
@@ -62,8 +70,17 @@ def mend(change: Transaction, port: Any, config: PortConfig, owner: str) -> None
         wanted = config.ofport_request or (given if given > 0 else None)
         if wanted is not None:
             change.put(interface, ofport_request=wanted)
-        change.put(interface, type=config.type)
+        change.put(interface, type=config.type, options=config.options)
+        if config.mtu_request is not None:
+            change.put(interface, mtu_request=config.mtu_request)
         change.put_key(interface, "external_ids", "iface-id", config.iface_id)
+        change.put(interface, **_policing(config))
+        change.put_key(interface, "other_config", AFFINITY, config.rxq_affinity)
+
+
+def _policing(config: PortConfig) -> dict[str, int]:
+    policing = config.policing or Policing(0, 0)  # zero: none
+    return {"ingress_policing_rate": policing.rate_kbps, "ingress_policing_burst": policing.burst_kbit}
 
 
 class NoopQueues:
@@ -74,7 +91,8 @@ class NoopQueues:
 
     def __init__(self, change: Transaction, owner: str, rows: Mapping[Any, Any]) -> None:
         self._change, self._owner, self._rows = change, owner, rows
-        self._row = next((row for row in rows.values() if owner_of(row) == owner), None)
+        shared = [row for row in rows.values() if owner_of(row) == owner and FOR_PORT not in row.external_ids]
+        self._row = next(iter(shared), None)
         if self._row is not None:
             change.put(self._row, type=NOOP)
 

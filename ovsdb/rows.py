@@ -1,47 +1,83 @@
 """The rows of the Weir DB as values: what a process reads in one snapshot. weir.ovsschema is the same in OVSDB's words.
 
 Who writes what: a command writes desired state and raises `Weir.cfg` in the same transaction. The agent of a chassis
-writes `agent_cfg`, `agent_error`, `agent_note`, `uplink_ports` and the status columns of its VIFs; the controller
-writes `flow_cfg`, `flow_error` and `connected`. A change of sequence number N is in force on a chassis when its
-agent_cfg and flow_cfg are both at least N. No column has two writers.
+writes `agent_cfg`, `agent_error`, `agent_note`, `uplink_ports`, `capabilities` and the status columns of its VIFs; the
+controller writes `flow_cfg`, `flow_error`, `connected`, and `learned` and `scaled` of VIFs. A change of sequence number
+N is in force on a chassis when its agent_cfg and flow_cfg are both at least N. No column has two writers.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+DATAPATH = "datapath"  # of the bridge: KERNEL or USERSPACE
+DPDK = "dpdk"  # YES or NO: whether the switch can make vhost-user ports
+VIRTUAL_FUNCTIONS = "virtual_functions"  # YES or NO: whether a NIC that can have some is where the agent is
+KERNEL, USERSPACE = "system", "netdev"
+YES, NO = "true", "false"
+CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")  # what a binding may call one, whatever runs it
 
 
 @dataclass(frozen=True, slots=True)
 class Chassis:
-    """A host, or a switch of a Mininet topology: one bridge and the agent beside it."""
+    """A host, or a switch of a Mininet topology: one bridge and the agent beside it.
+
+    capabilities: what the agent has found that the host can do, by DATAPATH, DPDK and VIRTUAL_FUNCTIONS; what is not
+    there is not known.
+    """
 
     name: str
     bridge: str
     datapath_id: str = ""  # 16 hex digits, as OVS prints it; "" until the bridge exists
     hostname: str = ""
-    uplink_ports: Mapping[str, int] = field(default_factory=dict)  # uplink name -> OpenFlow port
+    uplink_ports: Mapping[str, int] = field(default_factory=dict)  # uplink name -> OpenFlow port; see `ports_of`
     agent_cfg: int = 0
     agent_error: str | None = None
     agent_note: str | None = None  # what works, and is not as good as it should be
     flow_cfg: int = 0
     flow_error: str | None = None
     connected: bool = False
+    capabilities: Mapping[str, str] = field(default_factory=dict)
+
+    def ports_of(self, uplink: str) -> tuple[int, ...]:
+        """OpenFlow ports of an uplink that are there: `uplink_ports` has them as NAME, NAME#2 and so on."""
+        found = [(_place(key, uplink), port) for key, port in self.uplink_ports.items()]
+        return tuple(port for place, port in sorted(found) if place)
+
+
+def _place(key: str, uplink: str) -> int:
+    """Which port of the uplink the key of `uplink_ports` means, 0: none."""
+    if key == uplink:
+        return 1
+    name, _, place = key.rpartition("#")
+    return int(place) if name == uplink and place.isdecimal() else 0
 
 
 @dataclass(frozen=True, slots=True)
 class VirtualInterface:
-    """Desired: all up to `cfg` (the sequence number that last changed it). Status, by the agent: from `state` on.
+    """Desired: all up to `cfg` (the sequence number that last changed it). Status, by the agent: from `state` on; by
+    the controller: `learned`, which a command empties that changes the segment, and `scaled`.
 
-    binding: {} (a namespace is made for it), {"netns": name} or {"pid": number}; of no meaning to kind port.
+    binding: {} (a namespace is made for it), {"netns": name or absolute path}, {"pid": number, "started": ticks since
+    boot} or {"container": id, "runtime": podman | docker | crun | runc | containerd}. Of kind vf also {"pci": "vfio"}:
+    handed over as a PCI device. Of no meaning to the others.
     chassis: None for a port until the agent that finds it claims it.
+    egress, ingress: the VIF's own numbers, in place of its leaf's and within them: guarantee_kbps, limit_kbps.
+    options: what the kind wants to know, see `controller.intent.kind_options`.
+    details: what the agent made or found that somebody has to know, also a later agent: socket, device, vf, pci,
+    representor, place (the namespace's path), queues.
+    learned: addresses with prefix length that it got from outside (DHCP, router advertisements), on a segment without
+    subnets.
+    scaled: what the loop has moved from where it begins, see `policies.scaling`.
     """
 
     name: str
     number: int  # 1..49151; conntrack zone, meter id and cookie derive from it
     policy: str
     segment: str
-    kind: str  # veth | port
+    kind: str  # veth | tap | vhost-user | vf | port
     mac: str
     addresses: tuple[str, ...]  # with prefix length, sorted
     chassis: str | None = None
@@ -49,11 +85,22 @@ class VirtualInterface:
     binding: Mapping[str, str] = field(default_factory=dict)
     ifname: str = "eth0"
     labels: Mapping[str, str] = field(default_factory=dict)
+    egress: Mapping[str, int] = field(default_factory=dict)
+    ingress: Mapping[str, int] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
     cfg: int = 0
     state: str = "pending"  # pending | ready | error
     error: str | None = None
     port_name: str | None = None
     ofport: int | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+    learned: tuple[str, ...] = ()
+    scaled: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_in_namespace(self) -> bool:
+        """Whether the instance's end is a link in a network namespace that the agent configures."""
+        return self.kind == "veth" or (self.kind == "vf" and "pci" not in self.binding)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -102,6 +149,7 @@ class VifStatus:
     port_name: str | None = None
     ofport: int | None = None
     chassis: str | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ patching both let other green threads run, as does taking in a large update.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
@@ -91,6 +92,13 @@ class Session:
                 )
             self.wait(remaining_s)
             self._idl.run()
+
+    @property
+    def served_version(self) -> str | None:
+        """Of the schema that the server has for the database, as far as it told before it was asked for rows of it."""
+        rows = self._idl.server_tables["Database"].rows.values() if self._idl.server_tables else ()
+        schemas = [row.schema for row in rows if row.name == self.database and row.schema]
+        return json.loads(schemas[0][0])["version"] if schemas else None
 
     @property
     def connected(self) -> bool:

@@ -7,12 +7,42 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
+class QosConfig:
+    """A port's own row of table QoS. queues: other_config of each row of table Queue, by number."""
+
+    type: str
+    other_config: Mapping[str, str]
+    queues: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Policing:
+    """What a port takes from its device, before any flow sees it."""
+
+    rate_kbps: int
+    burst_kbit: int
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchFacts:
+    """What a switch says of itself. offloads: whether it may leave packets to NICs. pmd_cpu_mask: the cores of DPDK's
+    datapath, if queues can be given to some of them without keeping those from all other queues; "": not known."""
+
+    port_types: frozenset[str]
+    version: str | None = None
+    offloads: bool = False
+    pmd_cpu_mask: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PortConfig:
     """A port of the bridge with one interface of the same name.
 
     create: make it when the bridge does not have it; False: a port that somebody else makes, of which only the queues
     are ours to decide. A port that is there and has another owner is always left as it is but for `noop_qos`.
     device_index: of the device, noted on the port when it is made; None: nothing is noted.
+    options, mtu_request: of its interface; the options are exactly these, an mtu_request of None is left as it is.
+    qos, policing, rxq_affinity (as in other_config:pmd-rxq-affinity): None: there shall be none; of own ports alone.
     """
 
     name: str
@@ -22,6 +52,11 @@ class PortConfig:
     ofport_request: int | None = None  # None: the number that OVS once gave it is kept
     create: bool = True
     device_index: int | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    mtu_request: int | None = None
+    qos: QosConfig | None = None
+    policing: Policing | None = None
+    rxq_affinity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +88,9 @@ class PortStatus:
     owner: str | None = None  # who made it, if it was made by this system
     attached_mac: str | None = None  # external_ids:attached-mac
     noop_qos: bool = False
+    status: Mapping[str, str] = field(default_factory=dict)  # of its interface, as OVS has it
     device_index: int | None = None  # as noted when the port was made; OVS itself shows that of whatever bears the name
+    rxq_affinity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

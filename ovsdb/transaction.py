@@ -19,6 +19,7 @@ from ovsdb.library import data, error, idl
 from ovsdb.session import DatabaseError, Disconnected, Session, begin, pump, still_connected
 
 DEADLINE_S = 10.0
+_NO_DISK = "I/O error"  # ovsdb-server's word for what it could not write; it goes on, and tries again the next time
 SETTLE_S = 1.0  # how long the news of the change that won a race may take to arrive
 
 
@@ -39,6 +40,7 @@ class Transaction:
     def __init__(self, session: Session, comment: str, deadline_s: float = DEADLINE_S) -> None:
         self._session, self._deadline_s = session, deadline_s
         self.committed = False
+        self.words: list[str] = []  # what differed of rows that were there
         self._comment = comment
 
     def __enter__(self) -> Transaction:
@@ -64,15 +66,20 @@ class Transaction:
         """Sets the columns that differ. None empties an optional one. Raises Refused for a value outside its type."""
         for column, value in values.items():
             plain = _plain(value)
-            if self._datum(row, column, plain) != _present(row, column):
+            if self._datum(row, column, plain) != (present := _present(row, column)):
+                is_pin = column == "ofport_request" and present is not None and not present.values  # nothing mended
+                if row._data is not None and present is not None and not is_pin:
+                    self.words.append(f"{_called(row)}: {column} was {present.to_string()}")
                 setattr(row, column, plain)
 
     def add(self, row: Any, column: str, value: Any) -> None:
         """Adds one element to a set, whatever others add or remove at the same time."""
+        self.words.append(f"{_called(row)}: {column} lacked {getattr(value, 'name', value)}")
         row.addvalue(column, value)
 
     def discard(self, row: Any, column: str, value: Any) -> None:
         """Takes one element out of a set, leaving what others add or remove at the same time."""
+        self.words.append(f"{_called(row)}: {column} had {getattr(value, 'name', value)}")
         row.delvalue(column, value)
 
     def put_key(self, row: Any, column: str, key: Any, value: Any) -> None:
@@ -80,8 +87,10 @@ class Transaction:
         present = getattr(row, column)
         if value is None:
             if key in present:
+                self.words.append(f"{_called(row)}: {column}:{key} was {present[key]}")
                 row.delkey(column, key)
         elif present.get(key) != value:
+            self.words.append(f"{_called(row)}: {column}:{key} was {present.get(key, 'missing')}")
             row.setkey(column, key, value)
 
     def verify(self, row: Any, *columns: str) -> None:
@@ -120,7 +129,9 @@ class Transaction:
             self._await_news(before)
             raise Conflict(f"{self._place()}: somebody else made a change at the same moment. Try again.")
         elif status == idl.Transaction.ERROR:
-            raise Refused(f"{self._place()}: refused: {_words(self._txn.get_error())}.")
+            words = _words(self._txn.get_error())
+            remedy = " See whether its disk is full (df)." if _NO_DISK in words else ""
+            raise Refused(f"{self._place()}: refused: {words}.{remedy}")
         elif status != idl.Transaction.UNCHANGED:
             self._txn.abort()
             raise Disconnected(
@@ -133,6 +144,11 @@ class Transaction:
         end_s = time.monotonic() + SETTLE_S
         while self._session.generation == before and (remaining_s := end_s - time.monotonic()) > 0:
             pump(self._session, remaining_s)
+
+
+def _called(row: Any) -> str:
+    name = getattr(row, "name", None) or row.uuid
+    return f"{row._table.name} {name}"
 
 
 def _plain(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from policies.model import PolicySet, Rule
+from policies.model import NORMAL, PolicySet, Rule
 from policies.resolve import resolve
 
 LOCAL_USE = range(3, 64, 4)  # code points xxxx11, which RFC 2474 leaves to whoever runs the network
@@ -43,6 +43,23 @@ def uses_classes(policies: PolicySet, path: str) -> bool:
     if len(policies.classes) < 2:
         return False
     return any(rule.traffic_class is not None and not rule.audit for rule in resolve(policies, path).rules)
+
+
+def chosen_code_points(policies: PolicySet, path: str, own: Mapping[str, int]) -> Mapping[str, tuple[int, ...]]:
+    """The DSCPs that packets of each class but NORMAL carry at this leaf, by the class's name, its own first.
+
+    own: as from `code_points`; the others are those that a rule there chooses. NORMAL has all that no class names.
+    """
+    chosen: dict[str, set[int]] = {name: set() for name in own}
+    for rule in resolve(policies, path).rules:
+        if rule.traffic_class is not None and rule.dscp is not None:
+            chosen[rule.traffic_class].add(rule.dscp)
+    return {name: (own[name], *sorted(chosen[name] - {own[name]})) for name in own if name != NORMAL}
+
+
+def queue_of(code_points: tuple[int, ...]) -> int:
+    """Number of the queue, of a port of DPDK, of the class with these code points; (): of NORMAL, and of all others."""
+    return code_points[0] + 1 if code_points else 0
 
 
 def _rules(policies: PolicySet) -> list[Rule]:

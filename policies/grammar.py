@@ -22,7 +22,7 @@ DOCUMENT = Vocabulary(
     required=(("weir", "weir: 1"),),
 )
 SEGMENT = Vocabulary(
-    built=("type", "subnets", "gateway", "uplink", "vlan", "address", "via"),
+    built=("type", "subnets", "gateway", "uplink", "vlan", "address", "via", "dns", "mtu"),
     required=(("type", "type: bridged"),),
 )
 LINK = Vocabulary(built=("capacity", "hosts"), required=(("capacity", "capacity: 10 gbit"),))

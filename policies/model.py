@@ -18,6 +18,7 @@ IPInterface = IPv4Interface | IPv6Interface
 
 MOST_LEVELS = 8  # of the tree of policies: a packet carries the numbers of so many nodes
 NORMAL = "normal"  # the class of what no rule names
+DEFAULT_MTU = 1500  # bytes of an IP packet on a segment that says nothing else
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -70,6 +71,13 @@ class Segment:
     gateways: tuple[IPAddress, ...] = ()  # of a routed segment, one of each subnet, in the order of the subnets
     addresses: tuple[IPInterface, ...] = ()  # of the router on the uplink
     via: tuple[IPAddress, ...] = ()  # the next routers outside, at most one of each family
+    dns: tuple[IPAddress, ...] = ()  # name servers that its instances are told
+    mtu: int | None = None  # bytes of an IP packet; None: DEFAULT_MTU
+
+    @property
+    def learns(self) -> bool:
+        """Whether its VIFs get addresses from outside: Weir has none to give."""
+        return self.type is SegmentType.BRIDGED and self.uplink is not None and not self.subnets
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 
 from policies.addresses import address as parse_address
 from policies.addresses import first_host, is_of_host
@@ -15,6 +16,10 @@ from policies.reader import Reader
 from policies.source import Listing, Tree
 
 MOST_ADDRESSES = 64  # of a router on its uplink
+_NEVER_ROUTED = tuple(
+    (int(network[0]), int(network[-1]))
+    for network in map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"))
+)
 _FAMILY = {4: "IPv4", 6: "IPv6"}
 
 
@@ -63,6 +68,9 @@ def _gateways(reader: Reader, fields: Mapping[str, Tree], subnets: Mapping[IPNet
         if subnet.num_addresses < 2:
             problem = f"{subnet} has no address for an instance beside the gateway's"
             reader.problems.add(place, problem, "Write a shorter prefix length")
+        elif subnet.version == 4 and _overlaps(subnet, _NEVER_ROUTED):
+            problem = f"{subnet} holds addresses that no router forwards"
+            reader.problems.add(place, problem, "Write another subnet, or make the segment internal")
     order = sorted(subnets, key=_start)
     starts = [_start(subnet) for subnet in order]
     all_read = len(subnets) == _length(fields.get("subnets"))
@@ -84,6 +92,11 @@ def _gateways(reader: Reader, fields: Mapping[str, Tree], subnets: Mapping[IPNet
             problem = f"subnet {home} has the gateway {found[home]} already"
             reader.problems.add(item.place, problem, "Write at most one gateway for each subnet")
     return tuple(found.get(subnet) or first_host(subnet) for subnet in subnets)
+
+
+def _overlaps(subnet: IPNetwork, ranges: Sequence[tuple[int, int]]) -> bool:
+    first, last = int(subnet.network_address), int(subnet.broadcast_address)
+    return any(first <= end and start <= last for start, end in ranges)
 
 
 def _start(subnet: IPNetwork) -> tuple[int, int]:

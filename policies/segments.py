@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 from policies import addresses, units
 from policies.errors import Place, Problems
 from policies.grammar import LINK, SEGMENT, SEGMENT_TYPE
-from policies.model import IPNetwork, Link, Segment, SegmentType
+from policies.model import IPAddress, IPNetwork, Link, Segment, SegmentType
 from policies.reader import Reader, whole_number
 from policies.routers import read_router
 from policies.source import Entry, Tree
@@ -16,6 +17,8 @@ from policies.source import Entry, Tree
 Networks = list[tuple[IPNetwork, Place, str]]  # with the name of the segment
 
 _ROUTER_KEYS = ("gateway", "address", "via")
+LEAST_MTU, MOST_MTU = 1280, 9216  # bytes of an IP packet: what IPv6 needs (RFC 8200), what Ethernet devices take
+MOST_NAME_SERVERS = 16  # that fit into an answer with all the rest
 
 
 def read_segments(reader: Reader, entries: Iterable[Entry]) -> Mapping[str, Segment]:
@@ -23,11 +26,13 @@ def read_segments(reader: Reader, entries: Iterable[Entry]) -> Mapping[str, Segm
     segments: dict[str, Segment] = {}
     networks: Networks = []
     on_wire: dict[tuple[str, int | None], str] = {}
+    next_routers: dict[int, Segment] = {}
     for entry in entries:
         segment = _segment(reader, entry, networks)
         segments[entry.key] = segment
         if segment.uplink is None:
             continue
+        _refuse_second_way(reader.problems, entry, segment, next_routers)
         other = on_wire.setdefault((segment.uplink, segment.vlan), segment.name)
         if other != segment.name:
             vlan = "untagged" if segment.vlan is None else f"VLAN {segment.vlan}"
@@ -67,6 +72,8 @@ def _segment(reader: Reader, entry: Entry, networks: Networks) -> Segment:
         subnets=tuple(network for network, _ in subnets),
         uplink=reader.name(fields["uplink"], "uplink") if "uplink" in fields else None,
         vlan=reader.value(fields["vlan"], whole_number(1, 4094)) if "vlan" in fields else None,
+        dns=tuple(_name_servers(reader, fields["dns"])) if "dns" in fields else (),
+        mtu=reader.value(fields["mtu"], whole_number(LEAST_MTU, MOST_MTU)) if "mtu" in fields else None,
     )
     if segment.type is not SegmentType.ROUTED:
         return segment
@@ -95,6 +102,40 @@ def _refuse_what_does_not_fit(
     for key in [key for key in no_use if key in fields]:
         remedy = f"Remove it, or make the segment {no_use[key]}"
         problems.add(fields[key].place, f"{name} has no {key}", remedy)
+
+
+def _refuse_second_way(problems: Problems, entry: Entry, segment: Segment, known: dict[int, Segment]) -> None:
+    """All routed segments share one router, and it has one next router of each IP version. known: by version."""
+    for router in segment.via:
+        other = known.setdefault(router.version, segment)
+        if other is not segment:
+            first = next(via for via in other.via if via.version == router.version)
+            problem = f"{router} is a second next router for IPv{router.version}, after {first} of segment"
+            remedy = "All routed segments share one router: write one 'via' of each IP version among them"
+            problems.add(Place(segment.at, entry.key_place, "via"), f"{problem} '{other.name}' at {other.at}", remedy)
+
+
+def _name_servers(reader: Reader, tree: Tree) -> Iterator[IPAddress]:
+    items = reader.items(tree)
+    if len(items) > MOST_NAME_SERVERS:
+        problem = f"{len(items)} name servers are more than the {MOST_NAME_SERVERS} that an instance can be told"
+        reader.problems.add(tree.place, problem, "Write fewer")
+        return
+    found: set[IPAddress] = set()
+    for item in items:
+        server = reader.value(item, addresses.address)
+        if server is None:
+            continue
+        if server.is_multicast or server.is_unspecified or server == IPv4Address("255.255.255.255"):
+            reader.problems.add(item.place, f"{server} is not the address of a host", "Write that of a name server")
+        elif server.is_loopback or (server.version == 6 and server.is_link_local):
+            problem = f"{server} is another host on each link"
+            reader.problems.add(item.place, problem, "Write an address of the name server that all can reach")
+        elif server in found:
+            reader.problems.add(item.place, f"{server} is given twice", "Remove one of them")
+        else:
+            found.add(server)
+            yield server
 
 
 def _subnets(reader: Reader, tree: Tree) -> list[tuple[IPNetwork, Place]]:

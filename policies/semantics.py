@@ -2,7 +2,7 @@
 
 This is the oracle that compiled flow tables are tested against, so it shares nothing with the compiler. A fragment is
 judged as the whole packet is. It is not asked about ICMP errors of a connection, nor about what skips the policy (ARP,
-neighbour discovery, DHCP, IGMP, MLD).
+neighbour discovery, DHCP of clients, IGMP, MLD).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from policies.classes import code_points, uses_classes
 from policies.endpoints_meaning import Side, few, mismatch
 from policies.identity import Identities, Party
 from policies.model import NORMAL, Action, Direction, IPAddress, PolicySet, Rule, ServiceMatch
+from policies.reach import Reach, is_for_a_dhcp_client, is_of_one_link, reach
 from policies.resolve import ancestry
 from policies.services import service_text
 
@@ -28,7 +29,10 @@ Outcome = Literal["passed over", "audited", "decides"]
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """The first packet of a connection. Ports of protocols that have them, type and code of ICMP; else None."""
+    """The first packet of a connection. Ports of protocols that have them, type and code of ICMP; else None.
+
+    ttl: as it is sent.
+    """
 
     source: IPAddress
     destination: IPAddress
@@ -37,6 +41,7 @@ class Packet:
     destination_port: int | None = None
     icmp_type: int | None = None
     icmp_code: int | None = None
+    ttl: int = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +81,17 @@ class Delivery:
     """What becomes of a packet between two VIFs, or a VIF and the outside.
 
     egress, ingress: the verdicts of the VIF that sends it and of the one that would receive it; None: that side is
-    outside, or (ingress) the packet never came so far. dscp: what it arrives with; its own where it does not pass.
+    outside, or the packet never came so far. dscp: what it arrives with; its own where it does not pass.
+    routers: how many it has gone through, each of which lowers its TTL by one.
+    lost: why it does not arrive though all rules that were asked allow it.
     """
 
     passes: bool
     egress: Verdict | None
     ingress: Verdict | None
     dscp: int
+    routers: int = 0
+    lost: str | None = None
 
 
 def judge(policies: PolicySet, identities: Identities, party: Party, direction: Direction, packet: Packet) -> Verdict:
@@ -142,11 +151,16 @@ def deliver(
 
     Raises as `judge` does.
     """
+    if sender is not None and is_for_a_dhcp_client(packet.source.version, packet.protocol, packet.destination_port):
+        return Delivery(False, None, None, own_dscp, lost="no VIF is a DHCP server")
     egress = judge(policies, identities, sender, Direction.EGRESS, packet) if sender is not None else None
     if egress is not None and not egress.allows:
         return Delivery(False, egress, None, own_dscp)
+    way = way_of(policies, sender, receiver, packet)
+    if way.lost is not None:
+        return Delivery(False, egress, None, own_dscp, lost=way.lost)
     ingress = judge(policies, identities, receiver, Direction.INGRESS, packet) if receiver is not None else None
-    return _delivery(egress, ingress, own_dscp)
+    return _delivery(egress, ingress, own_dscp, way)
 
 
 def deliver_reply(
@@ -163,11 +177,23 @@ def deliver_reply(
     A reply gets the class; it uses up no rule's rate, and is neither logged nor counted by audited rules.
     Raises as `judge` does.
     """
+    if receiver is not None and is_for_a_dhcp_client(packet.source.version, packet.protocol, packet.source_port):
+        return Delivery(False, None, None, own_dscp, lost="no VIF is a DHCP server")
     egress = judge(policies, identities, receiver, Direction.INGRESS, packet) if receiver is not None else None
     if egress is not None and not egress.allows:
         return Delivery(False, _of_reply(egress), None, own_dscp)
+    turned = replace(packet, source=packet.destination, destination=packet.source, destination_port=packet.source_port)
+    way = way_of(policies, receiver, sender, turned)
+    if way.lost is not None:
+        return Delivery(False, _of_reply(egress), None, own_dscp, lost=way.lost)
     ingress = judge(policies, identities, sender, Direction.EGRESS, packet) if sender is not None else None
-    return _delivery(_of_reply(egress), _of_reply(ingress), own_dscp)
+    return _delivery(_of_reply(egress), _of_reply(ingress), own_dscp, way)
+
+
+def way_of(policies: PolicySet, sender: Party | None, receiver: Party | None, packet: Packet) -> Reach:
+    """Whether it comes from one to the other; None: outside."""
+    of_one_link = is_of_one_link(packet.source.version, packet.protocol, packet.icmp_type or packet.destination_port)
+    return reach(policies, sender, receiver, (packet.source, packet.destination), packet.ttl, of_one_link)
 
 
 def _of_reply(verdict: Verdict | None) -> Verdict | None:
@@ -176,12 +202,12 @@ def _of_reply(verdict: Verdict | None) -> Verdict | None:
     return replace(verdict, limit_kbps=None, packets_pps=None, log=False, audited=())
 
 
-def _delivery(egress: Verdict | None, ingress: Verdict | None, own_dscp: int) -> Delivery:
+def _delivery(egress: Verdict | None, ingress: Verdict | None, own_dscp: int, way: Reach) -> Delivery:
     """Of a packet that left its sender. The receiver's mark is the last that is written."""
     if ingress is not None and not ingress.allows:
-        return Delivery(False, egress, ingress, own_dscp)
+        return Delivery(False, egress, ingress, own_dscp, way.routers)
     marks = [side.mark for side in (ingress, egress) if side is not None and side.mark is not None]
-    return Delivery(True, egress, ingress, marks[0] if marks else own_dscp)
+    return Delivery(True, egress, ingress, marks[0] if marks else own_dscp, way.routers)
 
 
 def _mark(policies: PolicySet, leaf: str, rule: Rule | None) -> int | None:

@@ -25,7 +25,7 @@ MAX_VALUES = 400_000  # of one file
 # What YAML does not count as a character of a document (lone surrogates included); line breaks that editors do not show
 # as such: after one of them, what looks like a comment is not; and what makes editors show text in another order.
 _REFUSED = re.compile(
-    "\r(?!\n)|[^\t\n\r\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+    "\r(?!\n)|[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
 )
 _DIRECTIVE = re.compile("^%", re.MULTILINE)  # libyaml compares each with all before it
 

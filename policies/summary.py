@@ -7,7 +7,19 @@ from typing import Any
 from policies.class_documents import IMPLIED
 from policies.classes import code_points
 from policies.endpoints import as_written
-from policies.model import Autoscale, Bandwidth, Direction, Link, Node, Objectives, PolicySet, Rule, Segment, Span
+from policies.model import (
+    DEFAULT_MTU,
+    Autoscale,
+    Bandwidth,
+    Direction,
+    Link,
+    Node,
+    Objectives,
+    PolicySet,
+    Rule,
+    Segment,
+    Span,
+)
 from policies.services import service_text
 
 
@@ -51,6 +63,8 @@ def _segment(segment: Segment) -> dict[str, Any]:
         "gateways": [str(gateway) for gateway in segment.gateways],
         "addresses": [str(address) for address in segment.addresses],
         "via": [str(router) for router in segment.via],
+        "dns": [str(server) for server in segment.dns],
+        "mtu": segment.mtu or DEFAULT_MTU,
         "at": str(segment.at),
     }
 

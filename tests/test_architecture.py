@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("policies", "ovsdb", "controller")
+PACKAGES = ("policies", "ovsdb", "controller", "weir")
 
 # room -> rooms that it may import beside itself; a room is the longest prefix found here
 MAY_IMPORT: dict[str, set[str]] = {
@@ -19,27 +19,45 @@ MAY_IMPORT: dict[str, set[str]] = {
     "controller.clock": set(),
     "controller.dataplane": set(),
     "controller.compiler": {"policies", "controller.dataplane"},
-    "controller.allocation": set(),
+    "controller.allocation": {"controller.measure"},
     "controller.reconcile": {"controller.dataplane"},
-    "controller.stream": set(),
-    "controller.openflow": {"controller.dataplane", "controller.reconcile"},
+    "controller.measure": set(),
+    "controller.stream": {"controller.measure"},
+    "controller.openflow": {"controller.dataplane", "controller.reconcile", "controller.measure"},
     "controller.world": {"policies", "ovsdb", "controller.dataplane", "controller.compiler"},
+    "controller.services": {"policies", "ovsdb", "controller.dataplane", "controller.compiler"},
     "controller.intent": {"policies", "ovsdb", "controller.dataplane", "controller.compiler", "controller.world"},
     "controller.runtime": {
         "policies", "ovsdb", "controller.dataplane", "controller.compiler", "controller.allocation",
-        "controller.reconcile", "controller.stream", "controller.world",
+        "controller.reconcile", "controller.stream", "controller.world", "controller.services", "controller.measure",
     },
-    "controller.host": {"policies", "ovsdb", "controller.dataplane", "controller.stream", "controller.config"},
+    "controller.host": {
+        "policies", "ovsdb", "controller.dataplane", "controller.reconcile", "controller.stream", "controller.config",
+        "controller.measure",
+    },
     "controller.api": set(),
     "controller.system": {"ovsdb", "controller.config", "controller.host"},
+    "controller.connected_switch": {
+        "controller.openflow", "controller.runtime", "controller.clock", "controller.dataplane", "controller.measure",
+    },
     "controller.wiring": {
+        "controller.connected_switch",
         "policies", "ovsdb", "controller.runtime", "controller.openflow", "controller.stream", "controller.api",
         "controller.config", "controller.clock", "controller.dataplane", "controller.reconcile", "controller.compiler",
-        "controller.allocation", "controller.world",
+        "controller.allocation", "controller.world", "controller.services", "controller.measure",
     },
     "controller.app": {"controller.wiring", "controller.openflow"},
-    "controller.cli": {
+    "controller.client": {
         "policies", "ovsdb", "controller.intent", "controller.api", "controller.config", "controller.system",
+        "controller.host",
+    },
+    "weir": {
+        "policies", "ovsdb", "controller.client", "controller.intent", "controller.api", "controller.config",
+        "controller.system",
+    },
+    "controller.cli": {
+        "controller.client", "policies", "ovsdb", "controller.intent", "controller.api", "controller.config",
+        "controller.system",
         "controller.host", "controller.compiler", "controller.world",
     },
 }  # fmt: skip
@@ -47,12 +65,29 @@ MAY_IMPORT: dict[str, set[str]] = {
 # modules without clock, socket, file, log or process
 PURE = (
     "policies", "controller.dataplane", "controller.compiler", "controller.allocation", "controller.reconcile",
-    "controller.stream.messages", "controller.world", "controller.runtime.bandwidth", "controller.runtime.rule_cuts",
-    "controller.runtime.figures", "controller.runtime.sampling", "controller.runtime.switch",
+    "controller.stream.messages", "controller.measure", "controller.runtime.tick",
+    "controller.services", "controller.world", "controller.runtime.bandwidth",
+    "controller.runtime.each_second", "controller.runtime.giving_way", "controller.runtime.objectives",
+    "controller.runtime.objective_words", "controller.runtime.scales", "controller.runtime.packet_rates",
+    "controller.runtime.move_words", "controller.host.class_bounds",
+    "controller.runtime.rule_cuts", "controller.runtime.drift",
+    "controller.runtime.series", "controller.runtime.history", "controller.runtime.reasons",
+    "controller.runtime.totals", "controller.runtime.exposition", "controller.runtime.metrics",
+    "controller.runtime.seen", "controller.runtime.figures", "controller.runtime.paths",
+    "controller.runtime.sampling", "controller.runtime.switch",
     "controller.host.class_queues", "controller.host.queue_ids", "controller.host.queue_plan",
+    "controller.host.leaf_queues", "controller.host.leaf_codec", "controller.host.congestion",
+    "controller.host.leaf_sizes", "controller.host.rooms", "controller.host.latency.frames",
+    "controller.host.latency.pace", "controller.host.latency.rounds", "controller.host.latency.stamps",
+    "controller.host.latency.targets", "controller.host.latency.neighbours", "controller.host.latency.surroundings",
+    "controller.host.joined_frames", "controller.host.policer_plan", "controller.host.policers",
+    "controller.host.affinity", "controller.host.packet_work",
     "controller.host.queue_sizes", "controller.host.queue_tree", "controller.host.qdisc_codec",
+    "controller.host.route_codec", "controller.host.instance_network", "controller.host.container_answer",
     "controller.host.qdisc_steering", "controller.host.qdisc_frames", "controller.host.link_codec",
-    "controller.host.desired", "ovsdb.rows",
+    "controller.host.desired", "controller.host.refusals",
+    "controller.host.sriov.choice", "controller.host.sriov.functions",
+    "controller.host.sriov.port_names", "controller.host.sriov.vf_wish", "ovsdb.rows",
 )  # fmt: skip
 RIM_WITHIN_PURE = {"policies.loader"}
 EFFECTS = {
@@ -72,6 +107,7 @@ ONLY_IN = {
     "yaml": {"policies"},
     "typer": {"controller.cli"},
     "rich": {"controller.cli"},
+    "matplotlib": {"controller.cli"},
 }  # fmt: skip
 
 

@@ -1,39 +1,34 @@
-"""What of the wanted rates is written and when: nothing without need or too often, decreases first. Pure."""
+"""What of the wanted rates is written: nothing without need, decreases first. Pure.
+
+How often a meter may be written is none of this: whoever writes it paces it (docs/decisions/0032).
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from controller.allocation.settings import Settings
+from controller.allocation.tree import FloatArray, IntArray
 
 Direction = Literal["egress", "ingress"]
-Target = tuple[Direction, int]  # direction and VIF number
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What one target should be held to; rate_kbps None: to its own limit only."""
+    """What each VIF should be held to, float64[n], kbit/s; rate inf: to its own limit only."""
 
-    rate_kbps: float | None
-    guarantee_kbps: float
-    limit_kbps: float
-    least_interval_s: float = 0.0  # between two changes; 0 where a change costs nothing (a shaper, a class)
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What is in force at a target since when; None: its own limit only."""
-
-    rate_kbps: int | None
-    since_s: float
+    rate_kbps: FloatArray
+    guarantee_kbps: FloatArray
+    limit_kbps: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One rate to write; None: the target's own limit only."""
+    """One rate to write; None: the VIF's own limit only."""
 
     direction: Direction
     vif: int
@@ -41,56 +36,53 @@ class Change:
     after_kbps: int | None
 
 
-def least_interval_s(burst_kbit: float, rate_kbps: float, leak: float = 0.05) -> float:
-    """How far apart changes of a meter must be so that the bucket that each refills adds at most `leak` of the rate."""
-    return burst_kbit / (leak * rate_kbps) if rate_kbps > 0 else math.inf
+def actuate(before_kbps: FloatArray, wanted: Wanted, settings: Settings) -> FloatArray:
+    """What is in force from now on: before_kbps where nothing need be written.
 
-
-def actuate(
-    before: Mapping[Target, Setting], wanted: Mapping[Target, Wanted], now_s: float, settings: Settings
-) -> tuple[dict[Target, Setting], tuple[Change, ...]]:
-    """What is in force from now on, and the changes that make it so, decreases before increases.
-
-    A target that `wanted` lacks is gone: nothing is written to it. A rate below the guarantee is raised at once,
-    whatever the dead band and the interval say.
+    before_kbps and what is returned: float64[n], whole kbit/s; inf: held to its own limit only. A rate below the
+    guarantee is raised whatever the dead band says; one that is released is released, or what stayed within the dead
+    band would hold it down for nothing.
     """
-    after: dict[Target, Setting] = {}
-    changes: list[tuple[bool, Target, Change]] = []
-    for target, want in wanted.items():
-        setting = before.get(target)
-        rate = _written(want)
-        old = None if setting is None else setting.rate_kbps
-        if _is_due(setting, rate, want, now_s, settings):
-            increase = _effective(rate, want) > _effective(old, want)
-            changes.append((increase, target, Change(target[0], target[1], old, rate)))
-            after[target] = Setting(rate, now_s)
-        elif setting is not None and (old is not None or 0 <= now_s - setting.since_s < want.least_interval_s):
-            after[target] = setting
-    changes.sort(key=lambda change: change[:2])
-    return after, tuple(change for _, _, change in changes)
+    rate = _written(wanted)
+    old, new = np.minimum(before_kbps, wanted.limit_kbps), np.minimum(rate, wanted.limit_kbps)
+    due = (old < wanted.guarantee_kbps) | np.isinf(rate)
+    with np.errstate(invalid="ignore"):
+        due |= (new > old * (1 + settings.dead_band_up)) | (new < old * (1 - settings.dead_band_down))
+    return np.where(due, rate, before_kbps)
 
 
-def _written(want: Wanted) -> int | None:
-    """Whole kbit/s, never below the guarantee and never 0; None where the target's own limit says as much."""
-    if want.rate_kbps is None or want.rate_kbps >= want.limit_kbps:
-        return None
-    rate = max(math.floor(want.rate_kbps), math.ceil(want.guarantee_kbps), 1)
-    return None if rate >= want.limit_kbps else rate
+def changes(
+    keys: IntArray, limit_kbps: dict[Direction, FloatArray], steps: dict[Direction, tuple[FloatArray, FloatArray]]
+) -> tuple[Change, ...]:
+    """The changes from what was in force to what is, decreases before increases. steps: (before, after) by direction.
+
+    keys: VIF numbers, int64[n]; the others are in their order.
+    """
+    found: list[tuple[bool, Direction, int, Change]] = []
+    for direction, (before, after) in steps.items():
+        at = np.flatnonzero(before != after)
+        limit = limit_kbps[direction][at]
+        increases = np.minimum(after[at], limit) > np.minimum(before[at], limit)
+        columns = (increases.tolist(), keys[at].tolist(), before[at].tolist(), after[at].tolist())
+        found += [
+            (increase, direction, vif, Change(direction, vif, _whole(old), _whole(new)))
+            for increase, vif, old, new in zip(*columns, strict=True)
+        ]
+    found.sort(key=lambda entry: entry[:3])
+    return tuple(entry[3] for entry in found)
 
 
-def _effective(rate: int | None, want: Wanted) -> float:
-    return want.limit_kbps if rate is None else min(rate, want.limit_kbps)
+def in_force(keys: IntArray, rate_kbps: FloatArray) -> dict[int, int]:
+    """Whole kbit/s by VIF number, of those that are held below their own limit."""
+    held = np.flatnonzero(np.isfinite(rate_kbps))
+    return dict(zip(keys[held].tolist(), map(int, rate_kbps[held].tolist()), strict=True))
 
 
-def _is_due(setting: Setting | None, rate: int | None, want: Wanted, now_s: float, settings: Settings) -> bool:
-    old = None if setting is None else setting.rate_kbps
-    if rate == old:
-        return False
-    if old is not None and _effective(old, want) < want.guarantee_kbps:
-        return True
-    if setting is not None and 0 <= now_s - setting.since_s < want.least_interval_s:
-        return False
-    if rate is None:
-        return True  # released: what stayed within the dead band would hold it down for nothing
-    new_rate, old_rate = _effective(rate, want), _effective(old, want)
-    return new_rate > old_rate * (1 + settings.dead_band_up) or new_rate < old_rate * (1 - settings.dead_band_down)
+def _written(wanted: Wanted) -> FloatArray:
+    """Whole kbit/s, never below the guarantee and never 0; inf where the VIF's own limit says as much."""
+    rate = np.maximum(np.maximum(np.floor(wanted.rate_kbps), np.ceil(wanted.guarantee_kbps)), 1.0)
+    return np.where((wanted.rate_kbps >= wanted.limit_kbps) | (rate >= wanted.limit_kbps), np.inf, rate)
+
+
+def _whole(rate_kbps: float) -> int | None:
+    return None if math.isinf(rate_kbps) else int(rate_kbps)

@@ -1,8 +1,10 @@
 """Rates from cumulative counters, whatever happens to the counters, the samples and the clock. Pure.
 
 The rules: a counter that fell has started anew at an unknown moment, and so have those of its block: their rates are
-unknown until the next sample. A time that did not move says nothing new. A time that went back, or far forward, gives
-no rate: the counters are taken as a new beginning, and the last rate stands until it is stale, as without a sample.
+unknown until the next sample; unless it ran over its width while no other of its block fell. A time that did not move
+says nothing new, and one a little before the last belongs to a sample that was overtaken. A time that went far back, or
+far forward, gives no rate: the counters are taken as a new beginning, and the last rate stands until it is stale, as
+without a sample.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from controller.allocation.samples import BLOCK_OF_COLUMN, FIRST_COLUMN, GAUGES, Readings
+from controller.allocation.samples import BLOCK_OF_COLUMN, FIRST_COLUMN, GAUGES, WIDTH, Readings
 from controller.allocation.settings import Settings
 from controller.allocation.tree import BoolArray, FloatArray, IntArray
 
@@ -69,25 +71,46 @@ def update(state: CounterState, read: Readings, now_s: float, settings: Settings
         fresh = (window_s >= settings.shortest_window_ticks * settings.interval_s) & (
             window_s <= settings.longest_window_ticks * settings.interval_s
         )
-        anew = _anew(state.value, read.value)
+        idle = (window_s < settings.shortest_window_ticks * settings.interval_s) & (
+            window_s >= -settings.longest_window_ticks * settings.interval_s
+        )  # a duplicate, one that comes too soon, or one that was overtaken
+        wrapped, anew = _falls(state.value, read.value)
+        anew &= ~idle
         fresh &= ~anew
-        waits = (window_s >= 0) & (window_s < settings.shortest_window_ticks * settings.interval_s)
-    taken = (~np.isnan(read.time_s) & ~waits)[:, BLOCK_OF_COLUMN]
+    unread = np.isnan(read.time_s) | idle
+    taken = ~unread[:, BLOCK_OF_COLUMN]
     fresh_columns = fresh[:, BLOCK_OF_COLUMN]
     seen_s = np.where(fresh, now_s, np.minimum(state.seen_s, now_s))
     stale = (now_s - seen_s > settings.stale_after_ticks * settings.interval_s)[:, BLOCK_OF_COLUMN]
     with np.errstate(invalid="ignore", divide="ignore"):
-        rate = np.where(fresh_columns, (read.value - state.value) / window_s[:, BLOCK_OF_COLUMN], state.rate)
+        gain = read.value - state.value + np.where(wrapped, WIDTH, 0.0)
+        rate = np.where(fresh_columns, gain / window_s[:, BLOCK_OF_COLUMN], state.rate)
     return CounterState(
         keys=state.keys,
         value=np.where(taken, read.value, state.value),
         rate=np.where(stale | anew[:, BLOCK_OF_COLUMN], np.nan, rate),
         standing=np.where(fresh_columns, np.minimum(read.value, state.value), state.standing),
-        time_s=np.where(np.isnan(read.time_s) | waits, state.time_s, read.time_s),
+        time_s=np.where(unread, state.time_s, read.time_s),
         seen_s=seen_s,
     )
 
 
-def _anew(before: FloatArray, after: FloatArray) -> BoolArray:
-    """bool[n, n_blocks]: a counter of the block fell. Gauges may fall as they like; NaN compares false."""
-    return np.logical_or.reduceat((after < before) & ~GAUGES, FIRST_COLUMN, axis=1)
+def _falls(before: FloatArray, after: FloatArray) -> tuple[BoolArray, BoolArray]:
+    """(bool[n, n_columns]: the counter ran over its width; bool[n, n_blocks]: the block began anew).
+
+    Gauges may fall as they like; NaN compares false. A block that began anew shows it by a counter that was far from
+    its width: even where packets were counted up to theirs, bytes were not.
+    """
+    fell = (after < before) & ~GAUGES
+    wrapped = fell & (before >= WIDTH * 0.75) & (after < WIDTH * 0.25)
+    anew = np.logical_or.reduceat(fell & ~wrapped, FIRST_COLUMN, axis=1)
+    return wrapped, anew
+
+
+def gained(before: FloatArray, after: FloatArray) -> FloatArray:
+    """What each counter has counted between two readings, float64[n, n_columns]; NaN where either is.
+
+    Of a block that began anew between them: what it has counted since.
+    """
+    wrapped, anew = _falls(before, after)
+    return np.where(anew[:, BLOCK_OF_COLUMN], after, after - before + np.where(wrapped, WIDTH, 0.0))

@@ -18,18 +18,23 @@ from controller.allocation.waterfill import sums
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Of each leaf, float64[n_leaves]: its share, and what now passes without and with crossing its link."""
+    """Of each leaf, float64[n_leaves]: its share, and what now passes without and with crossing its link.
+
+    loose_kbps: what it could send if nothing held it and nobody saw it; 0 with statistics.
+    """
 
     share_kbps: FloatArray
     local_kbps: FloatArray
     link_kbps: FloatArray
+    loose_kbps: FloatArray
 
 
 def engaged(tree: Tree, load: Load, before: Mapping[str, int], settings: Settings) -> dict[str, int]:
     """Names of the inner nodes whose limit the loop keeps, with the ticks for which that was no longer needed.
 
     A node is engaged when the shares below it come near its limit and a part of the traffic goes past the one queue
-    tree that would hold it; released when either has clearly ended for some ticks. before: the last answer.
+    tree that would hold it; released when either has clearly ended for some ticks. What has no statistics engages
+    nothing, but while it could fill the node nothing has clearly ended. before: the last answer.
     """
     inner = np.ones(len(tree.parent), dtype=np.bool_)
     inner[tree.leaves] = False
@@ -39,16 +44,15 @@ def engaged(tree: Tree, load: Load, before: Mapping[str, int], settings: Setting
     limit = tree.limit_kbps[limited]
     fill = totals(tree, load.share_kbps)[limited] / limit
     unheld = _unheld(tree, load)[limited] / limit
+    loose = totals(tree, load.loose_kbps)[limited] / limit
     enter = (fill >= settings.engage_fill) & (unheld >= settings.engage_unheld)
-    full = fill >= settings.release_fill
-    stay = full & (unheld >= settings.release_unheld)
-    patience = np.where(full, settings.release_unheld_ticks, settings.release_ticks)
+    full = fill + loose >= settings.release_fill
+    stay = full & (unheld + loose >= settings.release_unheld)
     result = {}
-    columns = zip(limited.tolist(), enter.tolist(), stay.tolist(), patience.tolist(), strict=True)
-    for node, enters, stays, ticks in columns:
+    for node, enters, stays in zip(limited.tolist(), enter.tolist(), stay.tolist(), strict=True):
         name = tree.names[node]
         quiet = 0 if enters or stays else before.get(name, 0) + 1
-        if enters or (name in before and quiet < ticks):
+        if enters or (name in before and quiet < settings.release_ticks):
             result[name] = quiet
     return result
 

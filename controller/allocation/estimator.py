@@ -18,7 +18,11 @@ from controller.allocation.samples import (
     METER_DROPPED,
     METER_IN,
     PORT_RX,
+    PORT_RX_CUT,
+    PORT_RX_PACKETS,
     PORT_TX,
+    PORT_TX_CUT,
+    PORT_TX_PACKETS,
     SHAPER,
     UPLINK,
 )
@@ -53,6 +57,8 @@ class Estimate:
     """float64[n]; NaN in offered, passed, dropped and local: no statistics.
 
     local_kbps is the part of what passed that crossed no link; local_demand_kbps + link_demand_kbps = demand_kbps.
+    recalled_kbps: what it offered when something last held it back, where only the memory of that makes it limited; inf
+    elsewhere. That is as much as it has shown to want. only_at_link: its link holds it back, and nothing else.
     """
 
     offered_kbps: FloatArray
@@ -63,6 +69,8 @@ class Estimate:
     demand_kbps: FloatArray
     local_demand_kbps: FloatArray
     link_demand_kbps: FloatArray
+    recalled_kbps: FloatArray
+    only_at_link: BoolArray
 
     def of(self, order: IntArray) -> Estimate:
         """The same for the VIFs at these positions."""
@@ -117,17 +125,19 @@ def estimate_egress(
 def estimate_ingress(
     counters: CounterState, bounds: Bounds, memory: Memory, now_s: float, settings: Settings
 ) -> tuple[Memory, Estimate]:
-    """The queue on the VIF's own port; without one, what the port sent is all that is known."""
+    """The queue on the VIF's own port; without one, what the port sent and its policers dropped."""
     queue = _queue(counters, INGRESS, settings)
     port = counters.rate[:, PORT_TX] * _KBIT_PER_BYTE
-    offered = _known(queue.sent + queue.dropped + queue.growth, port)
+    cut = np.where(port > 0, _cut(counters, (PORT_TX, PORT_TX_PACKETS, PORT_TX_CUT)), 0.0)  # none: nobody is behind it
+    offered = _known(queue.sent + queue.dropped + queue.growth, port + cut)
     passed = _known(queue.sent, port)
+    dropped = _zero(_known(queue.dropped, cut))
     wanted = _zero(offered)
-    held = (_zero(queue.dropped) > 0) | queue.stands | (wanted >= settings.near_limit * bounds.rate_kbps)
+    held = (dropped > 0) | queue.stands | (wanted >= settings.near_limit * bounds.rate_kbps)
     seen = _Seen(
         offered=offered,
         passed=passed,
-        dropped=np.where(np.isnan(offered), np.nan, _zero(queue.dropped)),
+        dropped=np.where(np.isnan(offered), np.nan, dropped),
         local=passed,
         unjudged_local=_zero(passed),
         wanted=wanted,
@@ -142,7 +152,8 @@ def _seen_leaving(counters: CounterState, bounds: Bounds, memory: Memory, settin
     metered = counters.rate[:, METER_IN] * _KBIT_PER_BYTE
     cut = _zero(counters.rate[:, METER_DROPPED] * _KBIT_PER_BYTE)
     port = counters.rate[:, PORT_RX] * _KBIT_PER_BYTE
-    offered = _known(shaper.sent + shaper.dropped + np.maximum(shaper.growth, 0.0), metered, port)
+    guarded = _zero(_cut(counters, (PORT_RX, PORT_RX_PACKETS, PORT_RX_CUT)))  # before it reached the meter
+    offered = _known(shaper.sent + shaper.dropped + np.maximum(shaper.growth, 0.0), metered + guarded, port + guarded)
     # A meter that was changed has no figures for a tick: then what came in, as far as its rate let it through.
     to_leaf = np.maximum(_known(metered - cut, shaper.sent, np.minimum(port, bounds.rate_kbps)), 0.0)
     # vswitchd offers a frame that the leaf refused once more, so the leaf counts more drops than there are losses.
@@ -159,7 +170,7 @@ def _seen_leaving(counters: CounterState, bounds: Bounds, memory: Memory, settin
     return _Seen(
         offered=offered,
         passed=passed,
-        dropped=np.where(np.isnan(offered), np.nan, _zero(shaper.dropped) + cut + lost),
+        dropped=np.where(np.isnan(offered), np.nan, _zero(shaper.dropped) + guarded + cut + lost),
         local=np.where(bounds.linked, local, passed),
         unjudged_local=unjudged,
         wanted=wanted,
@@ -187,8 +198,18 @@ def _estimate(seen: _Seen, bounds: Bounds, memory: Memory, now_s: float, setting
     fallback = np.maximum(bounds.guarantee_kbps, settings.unknown_kbps)
     local = np.where(unknown, np.where(bounds.linked, 0.0, fallback), np.where(local_more, np.inf, wanted * local_part))
     link = np.where(unknown, np.where(bounds.linked, fallback, 0.0), np.where(link_more, np.inf, on_link))
+    recalled = np.where(limited & ~evident, np.maximum(held_kbps, seen.wanted), np.inf)
     estimate = Estimate(
-        seen.offered, seen.passed, seen.dropped, seen.local, limited & ~unknown, local + link, local, link
+        offered_kbps=seen.offered,
+        passed_kbps=seen.passed,
+        dropped_kbps=seen.dropped,
+        local_kbps=seen.local,
+        limited=limited & ~unknown,
+        demand_kbps=local + link,
+        local_demand_kbps=local,
+        link_demand_kbps=link,
+        recalled_kbps=recalled,
+        only_at_link=only_at_link,
     )
     return Memory(memory.keys, held_s, held_kbps, seen.unjudged_local), estimate
 
@@ -204,6 +225,12 @@ def _queue(counters: CounterState, block: int, settings: Settings) -> _Queue:
         growth=growth * _KBIT_PER_BYTE,
         stands=stands & ~np.isnan(sent),
     )
+
+
+def _cut(counters: CounterState, columns: tuple[int, int, int]) -> FloatArray:
+    """kbit/s that a port dropped. columns: of its bytes and packets that passed, and of packets that did not."""
+    passed, packets, dropped = (counters.rate[:, column] for column in columns)
+    return dropped * _ratio(passed, packets, unknown=_FULL_FRAME_BYTES) * _KBIT_PER_BYTE
 
 
 def _known(*figures: FloatArray) -> FloatArray:

@@ -8,30 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import isinf, isnan
 
 import numpy as np
 
+from controller.allocation import actuator, estimator
 from controller.allocation import counters as counting
-from controller.allocation import estimator
-from controller.allocation.actuator import Direction, Setting, Target, Wanted, actuate
-from controller.allocation.allocator import admitted, max_min
-from controller.allocation.decision import Decision, Decisions
+from controller.allocation.actuator import Direction, Wanted
+from controller.allocation.allocator import max_min
+from controller.allocation.decision import Decisions, DecisionsByVif, Figures
 from controller.allocation.engagement import Load, engaged
 from controller.allocation.estimator import Bounds, Estimate
+from controller.allocation.holding import claims_of, rates
 from controller.allocation.network import Network
 from controller.allocation.paths import max_min_by_path
-from controller.allocation.samples import VifCounters, readings
+from controller.allocation.plan import Plan, plan_of
+from controller.allocation.samples import Readings, VifCounters, readings
 from controller.allocation.settings import Settings
-from controller.allocation.tree import FloatArray, IntArray, Tree, leaves_below
+from controller.allocation.tree import FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
 class DirectionState:
-    """What the loop remembers of one direction. engaged: see `engagement.engaged`."""
+    """What the loop knows and remembers of one direction. engaged: see `engagement.engaged`.
 
+    enforced_kbps: float64[n] in the order of the VIF numbers, whole kbit/s; inf: held to its own limit only.
+    """
+
+    plan: Plan
     memory: estimator.Memory
     engaged: Mapping[str, int]
+    enforced_kbps: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,6 @@ class LoopState:
     counters: counting.CounterState
     egress: DirectionState
     ingress: DirectionState
-    enforced: Mapping[Target, Setting]
 
     def of(self, direction: Direction) -> DirectionState:
         return self.egress if direction == "egress" else self.ingress
@@ -52,127 +57,126 @@ class LoopState:
 def initial(network: Network, settings: Settings | None = None) -> LoopState:
     """Nothing seen, nothing enforced."""
     keys = network.keys
-    nothing = DirectionState(estimator.no_memory(keys), {})
-    return LoopState(network, settings or Settings(), counting.nothing_seen(keys), nothing, nothing, {})
+    egress, ingress = (
+        DirectionState(plan_of(network, direction, keys), estimator.no_memory(keys), {}, np.full(len(keys), np.inf))
+        for direction in ("egress", "ingress")
+    )
+    return LoopState(network, settings or Settings(), counting.nothing_seen(keys), egress, ingress)
 
 
 def with_network(state: LoopState, network: Network) -> LoopState:
     """The same state under other trees or capacities: VIFs and nodes that stay keep what is known of them."""
-    keys = network.keys
-    present = set(keys.tolist())
+    old, keys = state.counters.keys, network.keys
+
+    def moved(direction: Direction) -> DirectionState:
+        before = state.of(direction)
+        return DirectionState(
+            plan_of(network, direction, keys),
+            estimator.carried(before.memory, keys),
+            before.engaged,
+            counting.aligned(old, keys, before.enforced_kbps, np.full(len(keys), np.inf)),
+        )
+
+    counters = counting.carried(state.counters, keys)
+    return LoopState(network, state.settings, counters, moved("egress"), moved("ingress"))
+
+
+def afresh(state: LoopState) -> LoopState:
+    """What was measured is forgotten; what VIFs are held to, and where, is not: nobody is let loose meanwhile."""
+    new = initial(state.network, state.settings)
     return replace(
-        state,
-        network=network,
-        enforced={target: setting for target, setting in state.enforced.items() if target[1] in present},
-        counters=counting.carried(state.counters, keys),
-        egress=replace(state.egress, memory=estimator.carried(state.egress.memory, keys)),
-        ingress=replace(state.ingress, memory=estimator.carried(state.ingress.memory, keys)),
+        new,
+        egress=replace(new.egress, engaged=state.egress.engaged, enforced_kbps=state.egress.enforced_kbps),
+        ingress=replace(new.ingress, engaged=state.ingress.engaged, enforced_kbps=state.ingress.enforced_kbps),
     )
 
 
 def step(state: LoopState, samples: Mapping[int, VifCounters], now_s: float) -> tuple[LoopState, Decisions]:
     """One tick. samples: by VIF number, those that arrived; now_s: our monotonic clock."""
-    read = readings(state.counters.keys, samples)
-    state = replace(state, counters=counting.update(state.counters, read, now_s, state.settings))
+    return advance(state, readings(state.counters.keys, samples), now_s)
+
+
+def advance(state: LoopState, read: Readings, now_s: float) -> tuple[LoopState, Decisions]:
+    """One tick of the same VIFs, their samples as arrays in the order of `state.counters.keys`."""
+    counters = counting.update(state.counters, read, now_s, state.settings)
+    state = replace(state, counters=counters)
     egress, ingress = _divide(state, "egress", now_s), _divide(state, "ingress", now_s)
-    wanted = {**_wanted(state, "egress", egress), **_wanted(state, "ingress", ingress)}
-    enforced, changes = actuate(state.enforced, wanted, now_s, state.settings)
+    before = {"egress": state.egress.enforced_kbps, "ingress": state.ingress.enforced_kbps}
+    after = {"egress": egress.state.enforced_kbps, "ingress": ingress.state.enforced_kbps}
+    keys = counters.keys
     decisions = Decisions(
-        egress=_decisions("egress", egress, enforced),
-        ingress=_decisions("ingress", ingress, enforced),
-        changes=changes,
+        egress=DecisionsByVif(_figures(keys, egress)),
+        ingress=DecisionsByVif(_figures(keys, ingress)),
+        changes=actuator.changes(
+            keys,
+            {"egress": state.egress.plan.limit_kbps, "ingress": state.ingress.plan.limit_kbps},
+            {"egress": (before["egress"], after["egress"]), "ingress": (before["ingress"], after["ingress"])},
+        ),
         engaged={"egress": frozenset(egress.state.engaged), "ingress": frozenset(ingress.state.engaged)},
-        fault=egress.fault or ingress.fault,
+        fault=state.egress.plan.fault or state.ingress.plan.fault,
+        enforced={way: actuator.in_force(keys, rate_kbps) for way, rate_kbps in _ways(egress, ingress)},
     )
-    return replace(state, egress=egress.state, ingress=ingress.state, enforced=enforced), decisions
+    return replace(state, egress=egress.state, ingress=ingress.state), decisions
 
 
 @dataclass(frozen=True, slots=True)
 class _Division:
-    """One direction of one tick; arrays in the order of its tree's leaves."""
+    """One direction of one tick; arrays in the order of the VIF numbers."""
 
-    tree: Tree
     state: DirectionState
     estimate: Estimate
     share_kbps: FloatArray
-    rate_kbps: FloatArray  # what to hold it to, inf: to its own limit only
-    fault: str | None
-
-
-def _divide(state: LoopState, direction: Direction, now_s: float) -> _Division:
-    network, settings, before = state.network, state.settings, state.of(direction)
-    tree, fault = admitted(network.tree(direction), network.capacity_kbps)
-    order = np.searchsorted(state.counters.keys, np.array(tree.leaf_keys, dtype=np.int64))
-    bounds = _bounds(state, direction, order)
-    memory, seen = _ESTIMATE[direction](state.counters, bounds, before.memory, now_s, settings)
-    seen = seen.of(order)
-    local, link = max_min_by_path(tree, seen.local_demand_kbps, seen.link_demand_kbps, network.capacity_kbps)
-    unknown = np.isnan(seen.passed_kbps)
-    through_link = np.where(unknown, link, seen.passed_kbps - seen.local_kbps)
-    # A link may give more than our picture of it says. Under a node's limit what does pass counts, not the picture.
-    crossing = np.minimum(seen.link_demand_kbps, np.maximum(link, through_link * settings.headroom))
-    unlinked = replace(tree, link=np.full_like(tree.link, -1))
-    claim = seen.local_demand_kbps + crossing
-    below_nodes = max_min(unlinked, claim, network.capacity_kbps)
-    load = Load(below_nodes, np.where(unknown, local, seen.local_kbps), through_link)
-    nodes = engaged(tree, load, before.engaged, settings)
-    rate = _rates(unlinked, claim, below_nodes, nodes)
-    return _Division(tree, DirectionState(memory, nodes), seen, local + link, rate, fault)
-
-
-def _rates(tree: Tree, claim_kbps: FloatArray, share_kbps: FloatArray, nodes: Mapping[str, int]) -> FloatArray:
-    """What to hold each leaf to: inf where no engaged node is above it.
-
-    Below one a VIF may have its share, and never less than it would get if it and all others there woke up: so a
-    sleeper finds its guarantee and its part waiting, and if all wake at once they pass at most twice the limit for one
-    tick.
-    """
-    held = leaves_below(tree, np.array([name in nodes for name in tree.names], dtype=np.bool_))
-    if not held.any():
-        return np.full(len(held), np.inf)
-    awake = max_min(tree, np.where(held, np.inf, claim_kbps), np.empty(0))
-    return np.where(held, np.maximum(share_kbps, awake), np.inf)
 
 
 _ESTIMATE = {"egress": estimator.estimate_egress, "ingress": estimator.estimate_ingress}
 
 
-def _bounds(state: LoopState, direction: Direction, order: IntArray) -> Bounds:
-    """In the order of the counters' keys. order: the position there of each leaf of the tree."""
-    tree = state.network.tree(direction)
-    guarantee, rate = np.zeros(len(order)), np.zeros(len(order))
-    linked = np.zeros(len(order), dtype=np.bool_)
-    guarantee[order] = tree.guarantee_kbps[tree.leaves]
-    rate[order] = tree.limit_kbps[tree.leaves]
-    linked[order] = tree.link[tree.leaves] >= 0
-    held = {key: own.rate_kbps for (way, key), own in state.enforced.items() if way == direction and own.rate_kbps}
-    positions = np.searchsorted(state.counters.keys, np.array(list(held), dtype=np.int64))
-    rate[positions] = np.minimum(rate[positions], np.array(list(held.values()), dtype=np.float64))
-    return Bounds(guarantee, rate, linked)
+def _divide(state: LoopState, direction: Direction, now_s: float) -> _Division:
+    settings, before = state.settings, state.of(direction)
+    plan = before.plan
+    bounds = Bounds(plan.guarantee_kbps, np.minimum(plan.limit_kbps, before.enforced_kbps), plan.linked)
+    memory, seen = _ESTIMATE[direction](state.counters, bounds, before.memory, now_s, settings)
+    of_leaf = seen.of(plan.order)
+    local, link = _shares(plan, of_leaf, state.network.capacity_kbps)
+    nodes: dict[str, int] = {}
+    rate = np.full(len(plan.order), np.inf)
+    if plan.bounded:
+        silent = np.isnan(of_leaf.passed_kbps)
+        through_link = np.where(silent, link, of_leaf.passed_kbps - of_leaf.local_kbps)
+        claims = claims_of(of_leaf, link, through_link, settings)
+        below_nodes = max_min(plan.unlinked, claims.roomy_kbps, state.network.capacity_kbps)
+        loose = np.where(silent, plan.limit_kbps[plan.order], 0.0)
+        load = Load(below_nodes, np.where(silent, local, of_leaf.local_kbps), through_link, loose)
+        nodes = engaged(plan.tree, load, before.engaged, settings)
+        if nodes:
+            rate = rates(plan, nodes, claims, silent, settings)
+    wanted = Wanted(plan.by_number(rate), plan.guarantee_kbps, plan.limit_kbps)
+    enforced = actuator.actuate(before.enforced_kbps, wanted, settings)
+    return _Division(DirectionState(plan, memory, nodes, enforced), seen, plan.by_number(local + link))
 
 
-def _wanted(state: LoopState, direction: Direction, division: _Division) -> dict[Target, Wanted]:
-    """What each VIF of this direction should be held to, of those that are or were held."""
-    tree, intervals = division.tree, state.network.least_interval_s
-    guarantee, limit = tree.guarantee_kbps[tree.leaves], tree.limit_kbps[tree.leaves]
-    columns = zip(tree.leaf_keys, division.rate_kbps.tolist(), guarantee.tolist(), limit.tolist(), strict=True)
-    return {
-        (direction, key): Wanted(
-            None if isinf(rate) else rate, own_guarantee, own_limit, intervals.get((direction, key), 0.0)
-        )
-        for key, rate, own_guarantee, own_limit in columns
-        if not isinf(rate) or (direction, key) in state.enforced
-    }
+def _shares(plan: Plan, seen: Estimate, capacity_kbps: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Of each leaf, by the policy's law: what it may have to neighbours, and across its link."""
+    if plan.is_shared:
+        return max_min_by_path(plan.tree, seen.local_demand_kbps, seen.link_demand_kbps, capacity_kbps)
+    share = np.minimum(seen.local_demand_kbps, plan.limit_kbps[plan.order])
+    return share, np.zeros_like(share)
 
 
-def _decisions(direction: Direction, division: _Division, enforced: Mapping[Target, Setting]) -> dict[int, Decision]:
+def _ways(egress: _Division, ingress: _Division) -> tuple[tuple[Direction, FloatArray], ...]:
+    return (("egress", egress.state.enforced_kbps), ("ingress", ingress.state.enforced_kbps))
+
+
+def _figures(keys: IntArray, division: _Division) -> Figures:
     seen = division.estimate
-    measured = (
-        [None if isnan(figure) else figure for figure in figures.tolist()]
-        for figures in (seen.offered_kbps, seen.passed_kbps, seen.dropped_kbps, seen.local_kbps)
+    return Figures(
+        keys,
+        seen.offered_kbps,
+        seen.passed_kbps,
+        seen.dropped_kbps,
+        seen.local_kbps,
+        seen.limited,
+        seen.demand_kbps,
+        division.share_kbps,
+        division.state.enforced_kbps,
     )
-    keys = division.tree.leaf_keys
-    settings = [enforced.get((direction, key)) for key in keys]
-    rates = [None if setting is None else setting.rate_kbps for setting in settings]
-    columns = (*measured, seen.limited.tolist(), seen.demand_kbps.tolist(), division.share_kbps.tolist(), rates)
-    return {key: Decision(*row) for key, row in zip(keys, zip(*columns, strict=True), strict=True)}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from controller.allocation.actuator import Direction, Target
+from controller.allocation.actuator import Direction
 from controller.allocation.tree import FloatArray, IntArray, Tree
 
 
@@ -15,14 +14,12 @@ from controller.allocation.tree import FloatArray, IntArray, Tree
 class Network:
     """What is divided: a tree a direction over the same VIFs, and the links that the egress tree's leaves name.
 
-    capacity_kbps: float64[n_links]. least_interval_s: between two changes of a target, 0 where it is not named.
-    Raises ValueError when the two trees have different VIFs, or one VIF twice.
+    capacity_kbps: float64[n_links]. Raises ValueError when the two trees have different VIFs, or one VIF twice.
     """
 
     egress: Tree
     ingress: Tree
     capacity_kbps: FloatArray
-    least_interval_s: Mapping[Target, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         numbers = set(self.egress.leaf_keys)

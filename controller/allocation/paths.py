@@ -1,17 +1,15 @@
 """A VIF that talks both to its neighbours and through its uplink takes part in a link with one part only. Pure.
 
-For the allocator such a VIF becomes a node with two leaves below it, each with its own demand; its numbers stay with
-the node, so it is divided among its siblings as one.
+For the allocator such a VIF is a node with two leaves below it, each with its own demand; its numbers stay with the
+node, so it is divided among its siblings as one. More paths than these two no VIF has: its segment has one uplink.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from controller.allocation.allocator import max_min
-from controller.allocation.tree import FloatArray, Tree
+from controller.allocation.tree import FloatArray, Tree, tree_from
 
 
 def max_min_by_path(
@@ -22,29 +20,15 @@ def max_min_by_path(
     local_kbps, link_kbps: demand, float64[n_leaves]; link_kbps is 0 for a leaf without a link.
     Returns (local share, link share), each float64[n_leaves]; together they obey the law. Raises AdmissionError.
     """
-    mixed = np.flatnonzero((local_kbps > 0) & (link_kbps > 0))
-    leaves, count = tree.leaves, len(tree.parent)
-    own = np.minimum(tree.guarantee_kbps, tree.limit_kbps)[leaves[mixed]]
-    for_link = np.minimum(own, link_kbps[mixed])
-    link = tree.link.copy()
-    link[leaves[link_kbps == 0]] = -1  # a sleeping or local VIF takes no part
-    first = leaves.copy()
-    first[mixed] = count + np.arange(len(mixed))
-    nothing = np.full(2 * len(mixed), np.inf)
-    split = replace(
-        tree,
-        parent=np.concatenate([tree.parent, leaves[mixed], leaves[mixed]]),
-        guarantee_kbps=np.concatenate([tree.guarantee_kbps, for_link, own - for_link]),
-        limit_kbps=np.concatenate([tree.limit_kbps, nothing]),
-        weight=np.concatenate([tree.weight, np.ones(2 * len(mixed))]),
-        link=np.concatenate([link, link[leaves[mixed]], np.full(len(mixed), -1)]),
-        leaves=np.concatenate([first, count + len(mixed) + np.arange(len(mixed))]),
-        names=tree.names + tuple(tree.names[node] for node in np.tile(leaves[mixed], 2)),
-    )
-    demand = np.concatenate([np.where(link_kbps > 0, link_kbps, local_kbps), local_kbps[mixed]])
+    linked = tree.form.leaf_link >= 0
+    if not (linked & (local_kbps > 0)).any():
+        shares = max_min(tree, np.where(linked, link_kbps, local_kbps), capacity_kbps)
+        return np.where(linked, 0.0, shares), np.where(linked, shares, 0.0)
+    own = np.minimum(tree.guarantee_kbps, tree.limit_kbps)[tree.leaves[linked]]
+    for_link = np.minimum(own, link_kbps[linked])  # the link's reserve is for what crosses it
+    split = tree_from(tree.form.split, np.concatenate([tree.guarantee_kbps, for_link, own - for_link]))
+    demand = np.concatenate([np.where(linked, link_kbps, local_kbps), local_kbps[linked]])
     shares = max_min(split, demand, capacity_kbps)
-    crosses = link_kbps > 0
-    of_link = np.where(crosses, shares[: len(leaves)], 0.0)
-    of_local = np.where(crosses, 0.0, shares[: len(leaves)])
-    of_local[mixed] = shares[len(leaves) :]
-    return of_local, of_link
+    local, link = shares[: len(linked)].copy(), np.where(linked, shares[: len(linked)], 0.0)
+    local[linked] = shares[len(linked) :]
+    return local, link

@@ -5,14 +5,17 @@ Counters are cumulative; one that falls was made anew (a meter MODIFY zeroes its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import isnan
+from typing import TypeVar
 
 import numpy as np
 
 from controller.allocation.tree import FloatArray, IntArray
 
 _NAN = float("nan")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +28,17 @@ class MeterCounters:
 
 @dataclass(frozen=True, slots=True)
 class PortCounters:
-    """The VIF's OpenFlow port: rx comes from the instance (egress), tx goes to it (ingress)."""
+    """The VIF's OpenFlow port: rx comes from the instance (egress), tx goes to it (ingress).
+
+    rx_cut, tx_cut: packets beside those that the port itself has dropped, as DPDK's policers do; 0 where it does not.
+    """
 
     rx_bytes: int
     tx_bytes: int
+    rx_packets: int = 0
+    tx_packets: int = 0
+    rx_cut: int = 0
+    tx_cut: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +70,15 @@ class VifCounters:
 
 # A block is what is read, and starts anew, together: its columns are the counters in it.
 METER, PORT, SHAPER, UPLINK, INGRESS = range(5)
-_WIDTHS = (2, 2, 4, 4, 4)
-METER_IN, METER_DROPPED, PORT_RX, PORT_TX = range(4)
+_WIDTHS = (2, 6, 4, 4, 4)
+METER_IN, METER_DROPPED, PORT_RX, PORT_TX, PORT_RX_PACKETS, PORT_TX_PACKETS, PORT_RX_CUT, PORT_TX_CUT = range(8)
 BACKLOG_BYTES = 3  # within a queue's block, after bytes sent, packets sent, packets dropped
 FIRST_COLUMN: IntArray = np.concatenate([[0], np.cumsum(_WIDTHS)[:-1]]).astype(np.int64)  # by block
 BLOCK_OF_COLUMN: IntArray = np.repeat(np.arange(len(_WIDTHS)), _WIDTHS)
 GAUGES = np.zeros(len(BLOCK_OF_COLUMN), dtype=np.bool_)  # which columns may fall without having been made anew
 GAUGES[FIRST_COLUMN[SHAPER:] + BACKLOG_BYTES] = True
+WIDTH = np.full(len(BLOCK_OF_COLUMN), 2.0**64)  # from where each counter begins again at 0
+WIDTH[np.add.outer(FIRST_COLUMN[SHAPER:], [1, 2])] = 2.0**32  # tc counts packets, sent and dropped, in 32 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +87,47 @@ class Readings:
 
     value: FloatArray
     time_s: FloatArray
+
+
+class CountersByVif(Mapping[int, VifCounters]):
+    """VifCounters by VIF number, made of the arrays when somebody asks."""
+
+    __slots__ = ("numbers", "read")
+
+    def __init__(self, numbers: IntArray, read: Readings) -> None:
+        """numbers: int64[n], the VIF numbers of the rows, in ascending order."""
+        self.numbers, self.read = numbers, read
+
+    def __getitem__(self, vif: int) -> VifCounters:
+        at = int(np.searchsorted(self.numbers, vif))
+        if at == len(self.numbers) or self.numbers[at] != vif:
+            raise KeyError(vif)
+        value, times = self.read.value[at].tolist(), self.read.time_s[at].tolist()
+
+        def block(which: int, made: Callable[..., T]) -> T | None:
+            first = int(FIRST_COLUMN[which])
+            found = value[first : first + _WIDTHS[which]]
+            return None if isnan(found[0]) else made(*map(int, found))
+
+        return VifCounters(
+            switch_time_s=_latest(times[:SHAPER]),
+            host_time_s=_latest(times[SHAPER:]),
+            meter=block(METER, MeterCounters),
+            port=block(PORT, PortCounters),
+            shaper=block(SHAPER, QueueCounters),
+            uplink=block(UPLINK, QueueCounters),
+            ingress=block(INGRESS, QueueCounters),
+        )
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.numbers.tolist())
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+def _latest(times: list[float]) -> float:
+    return max((time_s for time_s in times if not isnan(time_s)), default=float("-inf"))
 
 
 def readings(keys: IntArray, samples: Mapping[int, VifCounters]) -> Readings:
@@ -89,7 +142,10 @@ def readings(keys: IntArray, samples: Mapping[int, VifCounters]) -> Readings:
 def _row(sample: VifCounters) -> tuple[list[float], list[float]]:
     meter, port = sample.meter, sample.port
     value: list[float] = [_NAN, _NAN] if meter is None else [meter.in_bytes, meter.dropped_bytes]
-    value += [_NAN, _NAN] if port is None else [port.rx_bytes, port.tx_bytes]
+    if port is None:
+        value += [_NAN] * 6
+    else:
+        value += [port.rx_bytes, port.tx_bytes, port.rx_packets, port.tx_packets, port.rx_cut, port.tx_cut]
     for queue in (sample.shaper, sample.uplink, sample.ingress):
         if queue is None:
             value += [_NAN] * 4

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+from controller.allocation.form import BoolArray, FloatArray, Form, IntArray
+
+__all__ = ["BoolArray", "FloatArray", "IntArray", "Tree", "TreeNode", "leaves_below", "totals", "tree_from", "tree_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class TreeNode:
     name: str = ""  # policy path of an inner node: what the loop knows about it stays with its name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tree:
-    """The same as arrays of one element a node."""
+    """The same as arrays of one element a node. What follows from its form is kept with it."""
 
     parent: IntArray
     guarantee_kbps: FloatArray
@@ -41,6 +41,27 @@ class Tree:
     leaves: IntArray  # node index of each leaf
     leaf_keys: tuple[int, ...]  # VIF number of each leaf
     names: tuple[str, ...]  # of each node; "node <index>" where none was given
+
+    @cached_property
+    def form(self) -> Form:
+        """All but the guarantees, with what is worked out of it once."""
+        return Form(self.parent, self.limit_kbps, self.weight, self.link, self.leaves, self.leaf_keys, self.names)
+
+
+def tree_from(form: Form, guarantee_kbps: FloatArray) -> Tree:
+    """A tree of this form; what was worked out of the form holds for it."""
+    tree = Tree(
+        parent=form.parent,
+        guarantee_kbps=guarantee_kbps,
+        limit_kbps=form.limit_kbps,
+        weight=form.weight,
+        link=form.link,
+        leaves=form.leaves,
+        leaf_keys=form.leaf_keys,
+        names=form.names,
+    )
+    tree.__dict__["form"] = form
+    return tree
 
 
 def tree_of(nodes: Sequence[TreeNode]) -> Tree:
@@ -65,32 +86,25 @@ def tree_of(nodes: Sequence[TreeNode]) -> Tree:
     )
 
 
-def depths(tree: Tree) -> IntArray:
-    """Steps from each node up to the root: int64[n_nodes]."""
-    depth = np.zeros(len(tree.parent), dtype=np.int64)
-    above = tree.parent
-    while (inside := above >= 0).any():
-        depth += inside
-        above = np.where(inside, tree.parent[above], -1)
-    return depth
-
-
 def totals(tree: Tree, per_leaf: FloatArray) -> FloatArray:
     """Sum over the leaves below each node, itself included: float64[n_nodes]."""
     sums = np.zeros(len(tree.parent))
-    node, value = tree.leaves, per_leaf
-    while node.size:
-        sums += np.bincount(node, weights=value, minlength=len(sums))
-        node = tree.parent[node]
-        node, value = node[node >= 0], value[node >= 0]
+    levels = tree.form.whole
+    below: FloatArray = np.empty(0)  # of the inner nodes of a level
+    for at in range(len(levels) - 1, -1, -1):
+        level = levels[at]
+        value = np.concatenate([below, per_leaf[level.leaf]])
+        sums[level.node] = value
+        if at:
+            below = np.asarray(np.bincount(level.above, weights=value, minlength=levels[at - 1].inner), np.float64)
     return sums
 
 
 def leaves_below(tree: Tree, chosen: BoolArray) -> BoolArray:
     """Which leaves are, or are below, a chosen node. chosen: bool[n_nodes]. Returns bool[n_leaves]."""
-    below = chosen[tree.leaves]
-    node = tree.parent[tree.leaves]
-    while (inside := node >= 0).any():
-        below |= inside & chosen[node]
-        node = np.where(inside, tree.parent[node], -1)
+    below = np.zeros(len(tree.leaves), dtype=np.bool_)
+    inside = np.empty(0, dtype=np.bool_)
+    for at, level in enumerate(tree.form.whole):
+        inside = chosen[level.node] | inside[level.above] if at else chosen[level.node]
+        below[level.leaf] = inside[level.inner :]
     return below

@@ -63,4 +63,8 @@ def _queue(one: Mapping[str, Any]) -> str:
     words += [f"({one['class_id']})"] if one["class_id"] else []
     words.append(f"guarantee {one['guarantee_kbps']} kbit")
     words += [f"limit {one['limit_kbps']} kbit"] if one["limit_kbps"] is not None else []
-    return " ".join([*words, f"weight {one['weight']:g}"])
+    words.append(f"weight {one['weight']:g}")
+    words += [f"buffer {one['buffer_bytes']} bytes"] if one["buffer_bytes"] is not None else []
+    congestion = one["congestion"]
+    words += [congestion["queue"]] if congestion["queue"] != "fifo" or congestion["ecn"] else []
+    return " ".join([*words, *(["ecn"] if congestion["ecn"] else [])])

@@ -33,7 +33,7 @@ def bind(
 ) -> None:
     """Say that a user is at a VIF or an address. Returns when rules that name the user hold there."""
     from controller.cli.database import opened
-    from controller.cli.operator import name
+    from controller.client.operator import name
     from controller.intent import identity
 
     given = (user, vif, ip, ttl)

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
 def say(line: str) -> None:
     """For the human: progress, notes, errors. Never wrapped, so that a program can read it line by line."""
     print(line, file=sys.stderr, flush=True)
+
+
+def warnings() -> Callable[[str], None]:
+    """To be called with warnings, of which each is said once."""
+    said = set[str]()
+
+    def warn(line: str) -> None:
+        if line not in said:
+            said.add(line)
+            say(f"warning: {line}")
+
+    return warn
 
 
 def document(body: Any) -> None:

@@ -29,7 +29,7 @@ def check(files: FilesArgument, state_dir: StateDirOption = None, as_json: JsonO
 
     policies = policy.check(loader.load(files))
     found = _remarks(policies)
-    _warn(found)
+    _say_warnings(found)
     if as_json:
         body = {"findings": [finding.as_values() for finding in found]}
         document(describe(policies) | body)
@@ -57,6 +57,7 @@ def plan(
         found = planned(texts, database.snapshot(), time.time())
     for finding in found.findings:
         say(f"{'refused' if finding.is_refusal else 'warning'}: {finding}")
+    _say_warnings(found.warnings)
     for name, one in found.chassis.items():
         if one.fault is not None:
             say(f"warning: chassis {name}: it would not come into force: {one.fault}")
@@ -78,13 +79,15 @@ def apply(
 ) -> None:
     """Replace the policy set. Returns when the new one is in force at every switch."""
     from controller.cli.database import opened
-    from controller.cli.operator import name
+    from controller.client.operator import name
     from controller.intent import policy
     from policies import loader
 
     texts = loader.load(files)
-    _warn(policy.shortfall(policy.check(texts)))
+    policies = policy.check(texts)
+    _say_warnings(policy.shortfall(policies))
     with opened(state_dir) as (_, database):
+        _say_warnings(policy.knowingly(policies, database.snapshot()))
         version = policy.apply(database, texts, name(), reason)
     document({"version": version}) if as_json else say(f"policy version {version} is in force")
 
@@ -158,12 +161,13 @@ def rollback(
 ) -> None:
     """Apply the texts of an earlier version again, as a new version. Returns when that is in force at every switch."""
     from controller.cli.database import opened
-    from controller.cli.operator import name
+    from controller.client.operator import name
     from controller.intent import history, policy
 
     with opened(state_dir) as (_, database):
         target = history.recall(database, version)
-        _warn(policy.shortfall(policy.check(target.files)))
+        policies = policy.check(target.files)
+        _say_warnings([*policy.shortfall(policies), *policy.knowingly(policies, database.snapshot())])
         now = history.rollback(database, target, name(), reason)
     if as_json:
         document({"version": now, "rollback_to": target.version})
@@ -174,11 +178,12 @@ def rollback(
 def _remarks(policies: PolicySet) -> list[Finding]:
     """All that there is to say of a policy set that is correct, by position."""
     from policies.capability import unenforced
+    from policies.kept_otherwise import kept_otherwise
     from policies.lint import lint
 
-    return sorted([*unenforced(policies), *lint(policies)])
+    return sorted([*unenforced(policies), *kept_otherwise(policies), *lint(policies)])
 
 
-def _warn(findings: Iterable[Finding]) -> None:
-    for finding in findings:
-        say(f"warning: {finding}")
+def _say_warnings(found: Iterable[Finding | str]) -> None:
+    for one in found:
+        say(f"warning: {one}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
-from controller.cli import operator
 from controller.cli.output import say
+from controller.client import operator
 from controller.config import StateDir, System
 from controller.host.errors import HostError
 from controller.intent import policy
@@ -63,6 +63,8 @@ def _bring_up(request: Request, directory: StateDir, texts: Mapping[str, str]) -
 
 def _apply(directory: StateDir, texts: Mapping[str, str]) -> None:
     with WeirDb(f"unix:{directory.weir_db_socket}") as database:
+        for line in policy.knowingly(policy.check(texts), database.snapshot()):
+            say(f"warning: {line}")
         policy.apply(database, texts, operator.name(), "weir up")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from controller import config
 from controller.api import client
+from controller.cli import event_views
 from controller.cli.output import fields
 from controller.config import ConfigError, StateDir
 from controller.system import ledger, processes, programs
@@ -31,20 +32,30 @@ def look(directory: StateDir) -> dict[str, Any]:
         "state_dir": str(directory.path),
         "running": True,
         "ovs": system.ovs,
+        "datapath": system.datapath,
         "namespace": system.namespace,
         "bridge": system.bridge,
         "uplinks": {uplink.name: programs.port_device(system, uplink) for uplink in system.uplinks},
     }
     problems: list[str] = []
     report["processes"] = _processes(system, directory, problems)
-    report |= _database(directory, report["processes"][programs.CONTROLLER]["pid"] is not None, problems)
-    report["loop"] = _loop(directory, problems)
+    controller = _controller(directory, problems)
+    report |= _database(directory, controller["chassis"] if controller else [], problems)
+    if controller and "warnings" in report:
+        report["warnings"] += controller["objectives"]
+    report["loop"] = controller["loop"] if controller else None
+    report["drift"] = controller["drift"] if controller else None
+    problems += report["drift"]["fights"] if report["drift"] else []
     report["problems"] = problems
     return report
 
 
 def show(report: dict[str, Any]) -> None:
-    fields({name: value for name, value in report.items() if name not in ("problems", "warnings")})
+    fields({name: value for name, value in report.items() if name not in ("problems", "warnings", "drift")})
+    if report.get("drift"):
+        fields({"repaired": report["drift"]["counts"]})
+        for event in report["drift"]["last"]:
+            print(f"  {event_views.line(event)}")
 
 
 def _processes(system: config.System, directory: StateDir, problems: list[str]) -> dict[str, Any]:
@@ -63,13 +74,16 @@ def _processes(system: config.System, directory: StateDir, problems: list[str]) 
     return shown
 
 
-def _database(directory: StateDir, has_controller: bool, problems: list[str]) -> dict[str, Any]:
-    """A controller that was killed could not take back in the Weir DB that switches are connected to it."""
+def _database(directory: StateDir, connected: list[str], problems: list[str]) -> dict[str, Any]:
+    """connected: the chassis that the controller says it has; one that was killed could not take back in the Weir DB
+    that switches are connected to it."""
     try:
         with WeirDb(f"unix:{directory.weir_db_socket}") as database:
             database.connect()
             snapshot = database.snapshot()
-            known = [replace(one, connected=one.connected and has_controller) for one in snapshot.chassis.values()]
+            known = [
+                replace(one, connected=one.connected and one.name in connected) for one in snapshot.chassis.values()
+            ]
     except DatabaseError as fault:
         problems.append(str(fault))
         return {}
@@ -85,17 +99,16 @@ def _database(directory: StateDir, has_controller: bool, problems: list[str]) ->
     }
 
 
-def _loop(directory: StateDir, problems: list[str]) -> dict[str, Any] | None:
+def _controller(directory: StateDir, problems: list[str]) -> dict[str, Any] | None:
     """None: the controller does not answer, which is one of the problems then."""
     try:
-        controller = client.get(directory.api_socket, "/v1/status")
+        controller: dict[str, Any] = client.get(directory.api_socket, "/v1/status")
     except client.ApiError as fault:
         problems.append(str(fault))
         return None
     if controller["fault"]:
         problems.append(f"controller: {controller['fault']}")
-    loop: dict[str, Any] = controller["loop"]
-    return loop
+    return controller
 
 
 def _chassis(chassis: Chassis) -> dict[str, Any]:
@@ -112,4 +125,4 @@ def _complaints(chassis: Chassis, cfg: int) -> list[str]:
     if chassis.flow_cfg < cfg:
         found.append(f"its flows have reached change {chassis.flow_cfg} of {cfg}")
     found += [error for error in (chassis.agent_error, chassis.flow_error) if error]
-    return [f"chassis {chassis.name}: {what}" for what in found]
+    return [f"chassis {chassis.name}: {what}" for what in dict.fromkeys(found)]

@@ -9,6 +9,16 @@ import typer
 from controller.cli.options import JsonOption, StateDirOption
 from controller.cli.output import document, say
 
+RaiseBuffersOption = Annotated[
+    bool,
+    typer.Option(
+        "--raise-buffers",
+        help="Give the sockets of the machine's own ovs-vswitchd larger buffers, as one of Weir's own has them; "
+        "weir down puts them back.",
+    ),
+]
+_YOUNG_OF_WHO_STAYS = 1_000  # objects before cycles are looked for, about as Python has it, see `main`
+
 
 def up(
     state_dir: StateDirOption = None,
@@ -16,13 +26,27 @@ def up(
         str, typer.Option(metavar="embedded|system", help="An Open vSwitch of its own, or the machine's.")
     ] = "embedded",
     datapath: Annotated[
-        str, typer.Option(metavar="userspace|kernel|dpdk", help="This version drives userspace.")
+        str,
+        typer.Option(metavar="userspace|kernel|dpdk", help="Where OVS forwards: in its own process or in the kernel."),
     ] = "userspace",
     uplink: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME[=DEVICE]", help="A way out: a veth pair whose other end stays here, or a device."),
     ] = None,
     policy: Annotated[list[str] | None, typer.Option(metavar="FILE", help="Policy to apply when all runs.")] = None,
+    hugepages: Annotated[
+        int, typer.Option(metavar="N", help="dpdk: add so many huge pages to the machine's until weir down.")
+    ] = 0,
+    dpdk_memory: Annotated[
+        int | None, typer.Option(metavar="MB", help="dpdk: memory in huge pages, of each NUMA node. 512 unless given.")
+    ] = None,
+    pmd_cpu_mask: Annotated[
+        str | None, typer.Option(metavar="MASK", help="dpdk: processors for packets alone. The last unless given.")
+    ] = None,
+    raise_buffers: RaiseBuffersOption = False,
+    metrics: Annotated[
+        str | None, typer.Option(metavar="[ADDRESS:]PORT", help="Serve metrics there to a Prometheus on this machine.")
+    ] = None,
 ) -> None:
     """Start a whole system on this machine: Open vSwitch, Weir DB, controller and agent. Returns when it is ready."""
     from controller import config
@@ -30,7 +54,17 @@ def up(
     from controller.system import requirements
 
     uplinks = requirements.parse_uplinks(uplink or [])
-    request = requirements.Request(ovs, datapath, uplinks, requirements.loop_interval_s())
+    request = requirements.Request(
+        ovs,
+        datapath,
+        uplinks,
+        requirements.loop_interval_s(),
+        dpdk_memory,
+        pmd_cpu_mask,
+        hugepages,
+        raise_buffers,
+        metrics,
+    )
     starting.bring_up(request, config.state_dir(state_dir), policy or [])
 
 
@@ -77,9 +111,14 @@ def agent(
         str | None,
         typer.Option(metavar="TARGET", help="Where the bridge finds its controller: unix:PATH or tcp:ADDRESS:PORT."),
     ] = None,
+    datapath: Annotated[
+        str, typer.Option(metavar="userspace|kernel|dpdk", help="That of the bridge, when the agent makes it.")
+    ] = "userspace",
+    raise_buffers: RaiseBuffersOption = False,
     state_dir: StateDirOption = None,
 ) -> None:
     """Run the agent of one bridge, in the foreground. `weir up` starts one; a Mininet topology wants one a switch."""
+    import gc
     import logging
 
     from controller import config
@@ -88,6 +127,7 @@ def agent(
 
     uplinks = requirements.parse_uplinks(uplink or [])
     requirements.check_agent(chassis, bridge, uplinks)
+    requirements.check_datapath(datapath)
     directory = config.state_dir(state_dir)
     told = host_agent.AgentConfig(
         chassis=chassis,
@@ -98,7 +138,10 @@ def agent(
         uplinks={one.name: one.device or one.name for one in uplinks},
         controller=controller,
         interval_s=requirements.loop_interval_s(),
+        datapath_type=config.DATAPATH_TYPES[datapath],
+        raise_buffers=raise_buffers,
     )
     requirements.check_privilege("weir agent")
+    gc.set_threshold(_YOUNG_OF_WHO_STAYS)
     logging.basicConfig(format="%(asctime)s|%(name)s|%(levelname)s|%(message)s")
     raise typer.Exit(host_agent.run(told))

@@ -24,7 +24,7 @@ def trace(
             metavar="PACKET",
             show_default=False,
             help=f"The first packet of a connection, as in {_EXAMPLE}; also udp, sctp, [fd00::2]:80, "
-            "'web1 ingress icmp SRC > DST 8/0', icmp6, 'ip/47 SRC > DST'.",
+            "'web1 ingress icmp SRC > DST 8/0', icmp6, 'ip/47 SRC > DST'. Its TTL may follow: 'ttl 1'.",
         ),
     ],
     state_dir: StateDirOption = None,

@@ -2,6 +2,7 @@
 
 antispoof holds Ethernet, ARP and the source address of IP. host_protocols then looks into neighbour discovery, and lets
 ND, DHCP, IGMP and MLD past the policy. A packet from the unspecified address passes only as what may come from it.
+No VIF is a DHCP server: what it sends to a client's port is dropped, from whatever port: clients look at theirs alone.
 
 No switch can match the link-layer address that a router solicitation carries, and hosts need theirs answered. They send
 them from their link-local address, or from none, and from no other they pass: a false one then tells routers nothing of
@@ -18,6 +19,7 @@ from controller.compiler.flow import Flow, flow, goto, of_table
 from controller.compiler.parts import Part
 from controller.dataplane.actions import DROP
 from controller.dataplane.cookies import CookieKind
+from controller.dataplane.macs import PROBES, link_local
 from controller.dataplane.match import FieldValue
 from controller.dataplane.pipeline import ANTISPOOF, EGRESS_CONNTRACK, EGRESS_METER, HOST_PROTOCOLS
 from controller.dataplane.protocols import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMP6, IGMP, UDP
@@ -27,18 +29,14 @@ NEIGHBOUR_DISCOVERY = (133, 134, 135, 136, 137)
 MULTICAST_LISTENER = (130, 131, 132, 143)
 DHCP4_CLIENT: dict[str, FieldValue] = {"eth_type": ETH_IPV4, "ip_proto": UDP, "udp_src": 68, "udp_dst": 67}
 DHCP6_CLIENT: dict[str, FieldValue] = {"eth_type": ETH_IPV6, "ip_proto": UDP, "udp_src": 546, "udp_dst": 547}
+DHCP_CLIENT_PORTS = {4: 68, 6: 546}  # of UDP, by IP version; no VIF sends there
+DHCP_PORTS = {4: (67, 68), 6: (546, 547)}  # likewise, with those of servers
 
 _UNSPECIFIED = 0
 _ABSENT = 0  # what the switch holds for a link-layer address option that the packet does not have
 _BROADCAST4 = 0xFFFFFFFF
-_LINK_LOCAL = 0xFE80 << 112
-_LINK_LOCAL_NET = (_LINK_LOCAL, 0xFFC0 << 112)
+_LINK_LOCAL_NET = (0xFE80 << 112, 0xFFC0 << 112)
 _REQUEST = 1
-
-
-def link_local(mac: int) -> int:
-    """The IPv6 address that an interface with this MAC gives itself (RFC 4291, modified EUI-64)."""
-    return _LINK_LOCAL | (mac >> 24 ^ 0x020000) << 40 | 0xFFFE << 24 | mac & 0xFFFFFF
 
 
 def addresses(vif: BridgeVif, version: int) -> list[int]:
@@ -51,12 +49,22 @@ def addresses(vif: BridgeVif, version: int) -> list[int]:
 
 def parts(bridge: Bridge) -> Iterator[Part]:
     yield Part("host protocols", None, _common)
+    yield Part("answered probes", None, _answered)
     for vif in bridge.vifs:
-        yield Part(("antispoof", vif.number), (vif.mac, vif.addresses), partial(_of_vif, vif))
+        learns = bridge.segments[vif.segment].learns
+        yield Part(("antispoof", vif.number), (vif.mac, vif.addresses, learns), partial(_of_vif, vif, learns))
 
 
-def _of_vif(vif: BridgeVif) -> Iterator[Flow]:
+def _answered() -> Iterator[Flow]:
+    """What answers a probe of the host is seen where it arrives, and goes nowhere."""
+    yield flow(ANTISPOOF, 200, {"eth_dst": PROBES}, of_table(ANTISPOOF), DROP)
+
+
+def _of_vif(vif: BridgeVif, learns: bool) -> Iterator[Flow]:
     yield from _sources(vif)
+    if learns:  # what its server tells it may have been missed: it asks again from an address that is not known here
+        asks: dict[str, FieldValue] = {"reg0": vif.number, "eth_src": vif.mac, **DHCP4_CLIENT}
+        yield flow(ANTISPOOF, 90, asks, (CookieKind.VIF, vif.number), goto(HOST_PROTOCOLS))
     yield from _neighbour_discovery(vif)
 
 
@@ -111,6 +119,8 @@ def _common() -> Iterator[Flow]:
     yield passes(200, {"eth_type": ETH_IPV4, "ip_proto": IGMP})
     for kind in NEIGHBOUR_DISCOVERY:
         yield drops(190, _icmp6(kind))
+    for eth_type, version in ((ETH_IPV4, 4), (ETH_IPV6, 6)):
+        yield drops(190, {"eth_type": eth_type, "ip_proto": UDP, "udp_dst": DHCP_CLIENT_PORTS[version]})
     for eth_type in (ETH_IPV4, ETH_IPV6):
         yield flow(HOST_PROTOCOLS, 10, {"eth_type": eth_type}, of_table(HOST_PROTOCOLS), goto(EGRESS_CONNTRACK))
 

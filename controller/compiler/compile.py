@@ -5,8 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from controller.compiler import antispoof, classify, conntrack, forward, marking, policy, verdict
+from controller.compiler import (
+    antispoof,
+    classify,
+    conntrack,
+    forward,
+    marking,
+    packet_rates,
+    policy,
+    route,
+    router,
+    services,
+    verdict,
+    whose_rules,
+)
 from controller.compiler.bridge import Bridge
+from controller.compiler.packet_rates import PacketBounds, packet_bounds
 from controller.compiler.parts import Memo, Part, contradiction
 from controller.compiler.rule_meters import MeterUse, rule_meters
 from controller.compiler.survey import Survey, survey
@@ -29,10 +43,11 @@ def compile_bridge(bridge: Bridge, memo: Memo | None = None) -> SwitchState:
     memo = Memo() if memo is None else memo
     found = survey(bridge, memo)
     ids, rule_bodies = rule_meters(bridge, found)
-    flows = _joined(_made(bridge, _parts(bridge, found, ids), memo))
+    bounds = packet_bounds(bridge)
+    flows = _joined(_made(bridge, _parts(bridge, found, ids, bounds), memo))
     memo.turn()
     meters: dict[int, Meter] = {vif.number: vif.egress_meter for vif in bridge.vifs if vif.egress_meter is not None}
-    return SwitchState(flows, {**meters, **rule_bodies})
+    return SwitchState(flows, {**meters, **bounds.meters, **rule_bodies, **services.meters(bridge)})
 
 
 def _made(bridge: Bridge, parts: Iterable[Part], memo: Memo) -> list[Mapping[FlowKey, FlowBody]]:
@@ -68,11 +83,18 @@ def _joined(parts: Sequence[Mapping[FlowKey, FlowBody]]) -> dict[FlowKey, FlowBo
     return flows
 
 
-def _parts(bridge: Bridge, found: Survey, ids: Mapping[int, Mapping[MeterUse, int]]) -> Iterator[Part]:
+def _parts(
+    bridge: Bridge, found: Survey, ids: Mapping[int, Mapping[MeterUse, int]], bounds: PacketBounds
+) -> Iterator[Part]:
     yield from classify.parts(bridge, found)
     yield from antispoof.parts(bridge)
     yield from conntrack.parts(bridge)
+    yield from whose_rules.parts(bridge, found)
     yield from policy.parts(bridge, found)
     yield from verdict.parts(bridge, found, ids)
-    yield from forward.parts(bridge, found)
+    yield from services.parts(bridge)
+    yield from router.parts(bridge)
+    yield from route.parts(bridge)
+    yield from forward.parts(bridge, found, bounds)
+    yield from packet_rates.parts(bridge, bounds)
     yield from marking.parts(found)

@@ -16,22 +16,24 @@ from controller.compiler.antispoof import DHCP4_CLIENT, DHCP6_CLIENT, MULTICAST_
 from controller.compiler.bridge import Bridge, BridgeVif
 from controller.compiler.flow import Flow, flow, goto, of_table
 from controller.compiler.parts import Part
-from controller.dataplane.actions import DROP, Conntrack, Instructions, SetField
+from controller.dataplane.actions import DROP, Action, Conntrack, Instructions, SetField
 from controller.dataplane.cookies import CookieKind
 from controller.dataplane.match import FieldValue
 from controller.dataplane.pipeline import (
     EGRESS_COMMIT,
     EGRESS_CONNTRACK,
     EGRESS_METER,
-    EGRESS_POLICY,
+    EGRESS_SOURCE,
     INGRESS_COMMIT,
     INGRESS_CONNTRACK,
     INGRESS_CURRENT,
+    INGRESS_TARGET,
     MARKING,
+    OUTPUT,
     Table,
 )
 from controller.dataplane.protocols import CT_NEW, CT_TRACKED, ETH_ARP, ETH_IPV4, ETH_IPV6, ICMP, ICMP6, IGMP
-from controller.dataplane.registers import PRECEDENCE, SOURCE_VIF, TARGET_VIF, UNTRACKED
+from controller.dataplane.registers import PRECEDENCE, SOURCE_VIF, TARGET_VIF, UNJUDGED, UNTRACKED
 
 # What connection tracking follows: errors, and queries with their replies, which it takes for invalid unless their code
 # is 0. Type 0 and code 0 are also what later fragments show.
@@ -47,7 +49,7 @@ def parts(bridge: Bridge) -> Iterator[Part]:
 
 
 def _common() -> Iterator[Flow]:
-    yield from _look_up(EGRESS_CONNTRACK, SOURCE_VIF, EGRESS_POLICY)
+    yield from _look_up(EGRESS_CONNTRACK, SOURCE_VIF, EGRESS_SOURCE)
     yield from _commit(EGRESS_COMMIT, SOURCE_VIF, EGRESS_METER)
     yield from _unjudged()
     yield from _look_up(INGRESS_CONNTRACK, TARGET_VIF, INGRESS_CURRENT)
@@ -59,9 +61,19 @@ def _back(vif: BridgeVif) -> Iterator[Flow]:
     yield flow(INGRESS_CONNTRACK, 300, back, (CookieKind.VIF, vif.number), DROP)
 
 
-def _look_up(table: Table, zone: str, policy: Table) -> Iterator[Flow]:
-    tracked = Instructions(apply=(SetField(PRECEDENCE, 0), Conntrack(zone, policy.id)))
-    untracked = Instructions(apply=(SetField(PRECEDENCE, UNTRACKED), Conntrack(zone, policy.id)))
+def unjudged(*before: Action) -> Instructions:
+    """Of an entry in ingress_conntrack for IP that reaches its receiver whatever the policy says.
+
+    It goes through connection tracking all the same: what comes after it is no longer among the 4096 tables that a
+    packet may be looked up in, its copies for all receivers together.
+    """
+    onwards = SetField(PRECEDENCE, UNJUDGED), Conntrack(TARGET_VIF, INGRESS_TARGET.id)
+    return Instructions(apply=(*before, *onwards))
+
+
+def _look_up(table: Table, zone: str, onwards: Table) -> Iterator[Flow]:
+    tracked = Instructions(apply=(SetField(PRECEDENCE, 0), Conntrack(zone, onwards.id)))
+    untracked = Instructions(apply=(SetField(PRECEDENCE, UNTRACKED), Conntrack(zone, onwards.id)))
     for eth_type in (ETH_IPV4, ETH_IPV6):
         yield flow(table, 10, {"eth_type": eth_type}, of_table(table), tracked)
     for eth_type, protocol, name, errors, queries in (
@@ -86,10 +98,11 @@ def _commit(table: Table, zone: str, onwards: Table) -> Iterator[Flow]:
 
 def _unjudged() -> Iterator[Flow]:
     """What reaches a VIF whatever its policy says. DHCP replies only from outside: no VIF can play the server."""
-    passing: list[dict[str, FieldValue]] = [{"eth_type": ETH_ARP}, {"eth_type": ETH_IPV4, "ip_proto": IGMP}]
+    passing: list[dict[str, FieldValue]] = [{"eth_type": ETH_IPV4, "ip_proto": IGMP}]
     for kind in (*NEIGHBOUR_DISCOVERY, *MULTICAST_LISTENER):
         passing.append({"eth_type": ETH_IPV6, "ip_proto": ICMP6, "icmpv6_type": kind})
     for client in (DHCP4_CLIENT, DHCP6_CLIENT):
         passing.append({**client, SOURCE_VIF: 0, "udp_src": client["udp_dst"], "udp_dst": client["udp_src"]})
+    yield flow(INGRESS_CONNTRACK, 200, {"eth_type": ETH_ARP}, of_table(INGRESS_CONNTRACK), goto(OUTPUT))  # unmarked
     for fields in passing:
-        yield flow(INGRESS_CONNTRACK, 200, fields, of_table(INGRESS_CONNTRACK), goto(MARKING))
+        yield flow(INGRESS_CONNTRACK, 200, fields, of_table(INGRESS_CONNTRACK), unjudged())

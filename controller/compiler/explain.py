@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from controller.dataplane.cookies import CookieKind, Origin, decode
+from controller.dataplane.cookies import CookieKind, Origin, decode, decode_learned
 from controller.dataplane.pipeline import BY_ID
 from policies.model import Node, PolicySet, Position, Rule
 
@@ -55,12 +55,14 @@ def explain(cookie: int, context: Context) -> Explanation | None:
     """None when the cookie is not ours."""
     origin = decode(cookie)
     if origin is None:
-        return None
+        return _learned(cookie, context)
     match origin.kind:
         case CookieKind.PIPELINE:
             return _table(origin)
         case CookieKind.VIF:
             return _vif(origin, context)
+        case CookieKind.SERVICE:
+            return _service(origin, context)
         case CookieKind.SEGMENT:
             return _segment(origin, context)
         case CookieKind.UNMATCHED | CookieKind.UNMATCHED_REPLY:
@@ -79,6 +81,23 @@ def _table(origin: Origin) -> Explanation:
 def _vif(origin: Origin, context: Context) -> Explanation:
     name = context.vifs.get(origin.of)
     return Explanation(origin, f"VIF {name}", name, vif=name) if name else _unknown(origin, "VIF")
+
+
+def _service(origin: Origin, context: Context) -> Explanation:
+    if origin.of == 0:
+        return Explanation(origin, "the router asks the controller about a packet from outside")
+    name = context.vifs.get(origin.of)
+    if name is None:
+        return _unknown(origin, "VIF")
+    return Explanation(origin, f"VIF {name} asks the controller: addresses, errors of the router", name, vif=name)
+
+
+def _learned(cookie: int, context: Context) -> Explanation | None:
+    origin = decode_learned(cookie)
+    if origin is None:
+        return None
+    found = _segment(origin, context)
+    return replace(found, text=f"{found.text}: learned by the switch from what came from outside")
 
 
 def _segment(origin: Origin, context: Context) -> Explanation:

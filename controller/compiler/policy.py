@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+from controller.compiler.antispoof import DHCP_CLIENT_PORTS
 from controller.compiler.bridge import Bridge
 from controller.compiler.conjunction import entries
 from controller.compiler.flow import Flow, flow, goto, of_table
 from controller.compiler.parts import Part
-from controller.compiler.precedence import INVALID, UNMATCHED, UNMATCHED_REPLY
+from controller.compiler.precedence import INVALID, NEVER, UNMATCHED, UNMATCHED_REPLY
 from controller.compiler.sides import OPPOSITE, SIDES, Side
 from controller.compiler.survey import LeafView, Placed, Survey, on_path
 from controller.compiler.views import ORIGINALS, REPLIES, Clauses, Fields, Traffic, View, clauses
@@ -25,16 +26,20 @@ from controller.dataplane.actions import DROP, Action, Clone, Conntrack, Instruc
 from controller.dataplane.cookies import CookieKind
 from controller.dataplane.masks import range_masks
 from controller.dataplane.meter_ids import VIF_METERS
-from controller.dataplane.protocols import CT_INVALID, CT_REPLY, CT_TRACKED, ETH_IPV4, ETH_IPV6
+from controller.dataplane.protocols import CT_INVALID, CT_REPLY, CT_TRACKED, ETH_IPV4, ETH_IPV6, FIRST_FRAGMENT, UDP
 from controller.dataplane.registers import AUDITED, PRECEDENCE, REPLY, RULE
 from policies.model import Action as RuleAction
+from policies.model import Direction
 
 _COPIES = range(VIF_METERS.stop, 1 << 16)  # conntrack zones that no VIF's number is
+_ORIGINAL_TRACKED = CT_TRACKED, CT_TRACKED | CT_REPLY | CT_INVALID  # else the switch shows no tuple
+_REPLY_TRACKED = CT_TRACKED | CT_REPLY, CT_TRACKED | CT_REPLY
 _ASKING, _ASKED, _MISSED, _DONE = 3, 2, 1, 0  # priorities in an audit table
 
 
 def parts(bridge: Bridge, found: Survey) -> Iterator[Part]:
     yield Part("judging", None, _always)
+    yield Part("dhcp servers", None, _no_server)
     for rule in found.rules:
         if rule.is_audited:
             yield Part(("audited", rule.number), rule, partial(_asked, rule))
@@ -58,6 +63,19 @@ def _always() -> Iterator[Flow]:
         audited = (AUDITED, AUDITED)
         yield flow(side.audit, _MISSED, {RULE: audited}, of_table(side.audit), DROP)
         yield flow(side.audit, _DONE, {}, of_table(side.audit), goto(side.verdict))
+
+
+def _no_server() -> Iterator[Flow]:
+    """No VIF is a DHCP server. What it sends to a client whole has been dropped before (host_protocols); of fragments
+    the connection alone tells the ports, and without the first one nobody puts the rest together."""
+    table = SIDES[Direction.EGRESS].policy
+    for eth_type, version in ((ETH_IPV4, 4), (ETH_IPV6, 6)):
+        for state, port in ((_ORIGINAL_TRACKED, "ct_tp_dst"), (_REPLY_TRACKED, "ct_tp_src")):
+            to_client: Fields = {
+                "eth_type": eth_type, "ip_frag": FIRST_FRAGMENT, "ct_state": state, "ct_nw_proto": UDP,
+                port: DHCP_CLIENT_PORTS[version],
+            }  # fmt: skip
+            yield flow(table, NEVER, to_client, of_table(table), DROP)
 
 
 def _decided(side: Side, rule: int, priority: int) -> Instructions:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from policies.model import MOST_LEVELS, Node, Rule
 from policies.rules import MOST_RULES
 
-INVALID, UNMATCHED_REPLY, UNMATCHED = 65_000, 2, 1
+NEVER, INVALID, UNMATCHED_REPLY, UNMATCHED = 65_001, 65_000, 2, 1
 _MANDATORY = 59_999
 _OWN = _MANDATORY - MOST_LEVELS * MOST_RULES["mandatory"]
 _DEFAULT = _OWN - MOST_RULES["rules"]

@@ -1,8 +1,4 @@
-"""Meters of what rules bound for a VIF, and of a VIF's copies to the controller: their ids and bodies.
-
-Meters have no cookie, and ids must not move when others come and go, for a meter that is written anew forgets what it
-has let through: so an id is a hash of what the meter is for, the next free one where two meet.
-"""
+"""Meters of what rules bound for a VIF, and of a VIF's copies to the controller: their ids and bodies."""
 
 from __future__ import annotations
 
@@ -11,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from controller.compiler.bridge import Bridge
+from controller.compiler.meter_places import TooManyMeters, meter_places, spread
 from controller.compiler.meters import egress_meter
+from controller.compiler.packet_rates import packet_meter
 from controller.compiler.survey import LeafView, Survey, leaf_of
 from controller.dataplane.entries import Meter, PacketMeterBody
 from controller.dataplane.meter_ids import RULE_METERS
@@ -20,7 +18,6 @@ from policies.model import Action
 LOG, REJECT = "log", "reject"
 LOGGED = PacketMeterBody(rate_pps=10, burst_packets=20)  # copies a second of one VIF
 REJECTED = PacketMeterBody(rate_pps=20, burst_packets=40)  # answers a second to one VIF
-_BURST_PARTS, _LEAST_BURST = 5, 10  # of a packet rate: what comes in a fifth of a second, ten packets at least
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,13 +30,9 @@ class MeterUse:
     unit: str
 
 
-class TooManyMeters(ValueError):
-    """More rule rates than there are meter ids."""
-
-
 def rule_meters(bridge: Bridge, found: Survey) -> tuple[Mapping[int, Mapping[MeterUse, int]], Mapping[int, Meter]]:
     """Ids by VIF number and use, and bodies by id. Raises TooManyMeters."""
-    bodies = {use: body for vif in bridge.vifs for use, body in _uses(vif.number, leaf_of(found, vif))}
+    bodies = {use: body for vif in bridge.vifs for use, body in _uses(bridge, vif.number, leaf_of(found, vif))}
     if len(bodies) > len(RULE_METERS):
         raise TooManyMeters(
             f"rules bound {len(bodies):,} rates of VIFs on one bridge, more than its {len(RULE_METERS):,} meters. "
@@ -47,24 +40,20 @@ def rule_meters(bridge: Bridge, found: Survey) -> tuple[Mapping[int, Mapping[Met
         )
     ids: dict[int, dict[MeterUse, int]] = defaultdict(dict)
     meters: dict[int, Meter] = {}
-    for use in sorted(bodies):
-        number = _hash(use)
-        while RULE_METERS[number] in meters:
-            number = (number + 1) % len(RULE_METERS)
-        ids[use.vif][use] = RULE_METERS[number]
-        meters[RULE_METERS[number]] = bodies[use]
+    for use, number in meter_places(sorted(bodies), _hash, RULE_METERS).items():
+        ids[use.vif][use] = number
+        meters[number] = bodies[use]
     return ids, meters
 
 
-def _uses(vif: int, leaf: LeafView) -> Iterator[tuple[MeterUse, Meter]]:
+def _uses(bridge: Bridge, vif: int, leaf: LeafView) -> Iterator[tuple[MeterUse, Meter]]:
     for act in leaf.acts:
         for direction in act.directions:
             if act.limit_kbps is not None:
-                body = egress_meter(act.limit_kbps, None, shaped=False)
+                body = egress_meter(act.limit_kbps, None, shaped=False, largest_kbit=bridge.largest_kbit)
                 yield MeterUse(vif, act.number, direction.value, "kbps"), body
             if act.packets_pps is not None:
-                burst = max(act.packets_pps // _BURST_PARTS, _LEAST_BURST)
-                yield MeterUse(vif, act.number, direction.value, "pps"), PacketMeterBody(act.packets_pps, burst)
+                yield MeterUse(vif, act.number, direction.value, "pps"), packet_meter(act.packets_pps)
     in_force = [act for act in leaf.acts if not act.is_audited]
     if any(act.is_logged and act.action is not Action.REJECT for act in in_force):
         yield MeterUse(vif, 0, "", LOG), LOGGED
@@ -73,9 +62,5 @@ def _uses(vif: int, leaf: LeafView) -> Iterator[tuple[MeterUse, Meter]]:
 
 
 def _hash(use: MeterUse) -> int:
-    """A place among RULE_METERS; multiplicative hashing by odd constants spreads neighbours apart."""
-    words = (use.vif, use.rule, *f"{use.direction}{use.unit}".encode())
-    mixed = 0
-    for word in words:
-        mixed = (mixed ^ word) * 0x9E3779B1 & 0xFFFFFFFF
-    return (mixed >> 8) % len(RULE_METERS)
+    """A place among RULE_METERS."""
+    return spread((use.vif, use.rule, *f"{use.direction}{use.unit}".encode()), len(RULE_METERS))

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    port: int
+    """port None: out where the packet came in, which no other output does."""
+
+    port: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,45 @@ class SetField:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """Copies one whole field to another of the same width, or a narrower one to the low bits of a wider one."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecrementTtl:
+    """Of IPv4 and IPv6. Not for a packet whose TTL is 1 or 0: match those before, for the switch would drop it here."""
+
+
+@dataclass(frozen=True, slots=True)
+class IsLarger:
+    """Sets one bit of a register: whether the frame, its Ethernet header counted in, has more bytes."""
+
+    frame_bytes: int
+    register: str
+    bit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Learn:
+    """Adds or renews an entry of `table`, which belongs to nobody but the switch: the reconciler never looks at it.
+
+    matches, sets: field -> a value, or the name of the field of this packet whose value it takes.
+    idle_s: seconds without a packet after which it goes; most: entries of this cookie, beyond which none is added.
+    """
+
+    table: int
+    priority: int
+    cookie: int
+    matches: tuple[tuple[str, int | str], ...]
+    sets: tuple[tuple[str, int | str], ...]
+    idle_s: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class PushVlan:
     """Pushes an 802.1Q tag; its id follows as SetField("vlan_vid", 0x1000 | id)."""
 
@@ -26,6 +67,13 @@ class PushVlan:
 @dataclass(frozen=True, slots=True)
 class PopVlan:
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class SetQueue:
+    """Which queue of the port it goes to, among those of DPDK's policers; ports of other sorts do not look at it."""
+
+    queue: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +126,10 @@ class Controller:
     meter_id: int
 
 
-Action = Output | SetField | PushVlan | PopVlan | Resubmit | Conntrack | Clone | Conjunction | Controller
+Action = (
+    Output | SetField | Move | DecrementTtl | IsLarger | Learn | PushVlan | PopVlan | Resubmit | Conntrack | Clone
+    | Conjunction | Controller | SetQueue
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import enum
 from dataclasses import dataclass
 
 TAG = 0x5EE1  # marks a flow entry as ours; entries without it belong to somebody else and are left alone
+LEARNED = 0x5EE2 << 48  # of entries that the switch learned by a Learn action of ours; with the segment's number
 TAG_MASK = 0xFFFF << 48
 _ORIGIN_BITS = 40
 _VIF_BITS = 16
@@ -28,6 +29,7 @@ class CookieKind(enum.IntEnum):
     AUDIT = 6  # counts what an audited rule would do for one VIF; origin = rule number and VIF number
     REPLY = 7  # what a rule does for one VIF to replies of what it matches; origin = rule number and VIF number
     UNMATCHED_REPLY = 8  # a leaf's `unmatched` for replies that no rule matches; origin = node number and VIF number
+    SERVICE = 9  # asks the controller to serve a VIF, see dataplane.asks; origin = VIF number, 0: the outside
 
 
 COUNTED = frozenset({CookieKind.UNMATCHED, CookieKind.VERDICT, CookieKind.REPLY, CookieKind.AUDIT})
@@ -42,7 +44,7 @@ class Origin:
     @property
     def vif(self) -> int | None:
         """The VIF's number, None for a kind without one."""
-        if self.kind is CookieKind.VIF:
+        if self.kind in (CookieKind.VIF, CookieKind.SERVICE):
             return self.number
         return self.number & _VIF_MASK if self.kind in WITH_VIF else None
 
@@ -74,3 +76,10 @@ def decode(cookie: int) -> Origin | None:
     if kind not in CookieKind._value2member_map_:
         return None
     return Origin(CookieKind(kind), cookie & (1 << _ORIGIN_BITS) - 1)
+
+
+def decode_learned(cookie: int) -> Origin | None:
+    """The segment in which the switch learned an entry. None when the cookie is not one of such."""
+    if cookie >> 48 != LEARNED >> 48:
+        return None
+    return Origin(CookieKind.SEGMENT, cookie & (1 << _ORIGIN_BITS) - 1)

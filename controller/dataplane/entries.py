@@ -54,6 +54,11 @@ class PacketMeterBody:
 Meter = MeterBody | PacketMeterBody
 
 
+def meter_rate(body: Meter) -> int:
+    """kbit/s, or packets a second: comparable between meters of one sort."""
+    return body.rate_kbps if isinstance(body, MeterBody) else body.rate_pps
+
+
 @dataclass(frozen=True, slots=True)
 class SwitchState:
     """All that Weir wants in a bridge, or has found there. meters: by meter id."""

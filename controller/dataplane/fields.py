@@ -13,6 +13,7 @@ class Field:
     name: str
     bits: int
     maskable: bool = True
+    is_matched: bool = True  # False: no entry of ours matches it, for the switch shows it as other fields
 
     @property
     def all_ones(self) -> int:
@@ -21,6 +22,7 @@ class Field:
 
 _FIELDS = (
     Field("in_port", 32, maskable=False),
+    Field("came_in_by", 16, is_matched=False),  # in_port to be set: 0, and the packet may go out where it came in
     Field("eth_dst", 48),
     Field("eth_src", 48),
     Field("eth_type", 16, maskable=False),
@@ -54,6 +56,12 @@ _FIELDS = (
     Field("reg2", 32),
     Field("reg3", 32),
     *(Field(f"reg{number}", 32) for number in range(4, 16)),
+    Field("xxreg3", 128, is_matched=False),  # reg12 to reg15, reg12 highest
+    Field("ip_ttl", 8, maskable=False),  # of IPv4 and IPv6
+    Field(
+        "nd_reserved", 32, maskable=False
+    ),  # of neighbour discovery: in an advertisement R, S and O are its highest bits
+    Field("nd_options_type", 8, maskable=False),  # of the link-layer address option: 1 source, 2 target
     Field("conj_id", 32, maskable=False),
     Field("ip_dscp", 6, maskable=False),
     Field("ct_state", 32),

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from controller.dataplane.fields import FIELDS
 
-_LIMITS = {name: (field.all_ones, field.maskable) for name, field in FIELDS.items()}  # a compile makes 100,000 matches
+_LIMITS = {  # looked up often: a compile makes 100,000 matches
+    name: (field.all_ones, field.maskable) for name, field in FIELDS.items() if field.is_matched
+}
 
 FieldValue = int | tuple[int, int]  # exact value, or (value, mask)
 
@@ -32,7 +34,7 @@ def match(**fields: FieldValue) -> Match:
     for name, given in fields.items():
         limits = _LIMITS.get(name)
         if limits is None:
-            raise ValueError(f"no field is called {name!r}")
+            raise ValueError(f"no field that can be matched is called {name!r}")
         all_ones, maskable = limits
         value, mask = given if isinstance(given, tuple) else (given, all_ones)
         if not 0 <= mask <= all_ones or not 0 <= value <= all_ones:

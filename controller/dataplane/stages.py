@@ -2,23 +2,24 @@
 
 First the meters that are new or changed, then all flow entries as one bundle, then the meters that nothing uses any
 more: Open vSwitch refuses an entry whose meter is missing, and deletes every entry whose meter is deleted. A meter
-whose body is the same is not touched: writing it again would refill its bucket and zero its counters.
+whose body is the same is not touched: writing it again would refill its bucket and zero its counters. Those that become
+slower are written first: what one VIF gives to another is never had by both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from controller.dataplane.actions import Action, Clone, Controller
 from controller.dataplane.diff import Changes, diff
-from controller.dataplane.entries import FlowBody, FlowKey, Meter, SwitchState
+from controller.dataplane.entries import FlowBody, FlowKey, Meter, SwitchState, meter_rate
 from controller.dataplane.text import key_text
 
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """Stage 1: meters.add and meters.modify; 2: flows; 3: meters.delete. False when there is nothing to do."""
+    """Stage 1: meters.add, then meters.modify in its order; 2: flows; 3: meters.delete. False when there is none."""
 
     flows: Changes[FlowKey, FlowBody] = field(default_factory=Changes)
     meters: Changes[int, Meter] = field(default_factory=Changes)
@@ -62,7 +63,19 @@ def stages(desired: SwitchState, actual: SwitchState) -> Stages:
             and not meters.add.keys().isdisjoint(_meters_of_copies(body.instructions.apply))
         }
         flows = replace(flows, modify={**flows.modify, **stale})
-    return Stages(flows, meters)
+    return Stages(flows, replace(meters, modify=decreases_first(actual.meters, meters.modify)))
+
+
+def decreases_first(old: Mapping[int, Meter], new: Mapping[int, Meter]) -> dict[int, Meter]:
+    """What differs of the meters that both have, in the order in which to write it."""
+    if old is new:
+        return {}
+    changed = [
+        (meter_rate(body) > meter_rate(old[number]), number)
+        for number, body in new.items()
+        if old.get(number, body) != body
+    ]
+    return {number: new[number] for _, number in sorted(changed)}
 
 
 def _meters_of_copies(actions: Iterable[Action]) -> Iterator[int]:

@@ -11,12 +11,17 @@ from controller.dataplane.actions import (
     Conjunction,
     Conntrack,
     Controller,
+    DecrementTtl,
     Instructions,
+    IsLarger,
+    Learn,
+    Move,
     Output,
     PopVlan,
     PushVlan,
     Resubmit,
     SetField,
+    SetQueue,
 )
 from controller.dataplane.entries import FlowBody, FlowKey, Meter, MeterBody, PacketMeterBody, SwitchState
 from controller.dataplane.fields import FIELDS
@@ -49,7 +54,12 @@ _NAMES = {  # ours to ovs-ofctl's, where they differ
     "ipv6_nd_target": "nd_target",
     "ipv6_nd_sll": "nd_sll",
     "ipv6_nd_tll": "nd_tll",
+    "ip_ttl": "nw_ttl",
 }
+# In an action a field stands alone, without a protocol that would say whose port or type it is.
+_NAMES_ALONE = {
+    ours: theirs for ours, theirs in _NAMES.items() if not theirs.startswith("tp_") and not ours.startswith("icmpv6")
+} | {"came_in_by": "in_port", "in_port": "in_port_oxm"}  # one field of 16 bits, and of 32
 _ORDER = {name: (not name.startswith("reg"), place) for place, name in enumerate(FIELDS)}  # of fields in a line
 _LAST = (True, len(FIELDS))  # a field of somebody else's entry that Weir does not know
 _CT_STATE = ("new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat")
@@ -80,7 +90,7 @@ _WRITERS: dict[str, Callable[[int], str]] = {
     **dict.fromkeys(("eth_dst", "eth_src", "arp_sha", "arp_tha", "ipv6_nd_sll", "ipv6_nd_tll"), mac),
     **dict.fromkeys(("ipv4_src", "ipv4_dst", "arp_spa", "arp_tpa", "ct_nw_src", "ct_nw_dst"), _ipv4),
     **dict.fromkeys(("ipv6_src", "ipv6_dst", "ipv6_nd_target", "ct_ipv6_src", "ct_ipv6_dst"), _ipv6),
-    **dict.fromkeys(("eth_type", *(name for name in FIELDS if name.startswith("reg"))), hex),
+    **dict.fromkeys(("eth_type", "nd_reserved", "xxreg3", *(name for name in FIELDS if name.startswith("reg"))), hex),
 }
 
 
@@ -183,15 +193,12 @@ def _actions(actions: tuple[Action, ...], names: bool) -> str:
 
 def _action(action: Action, names: bool) -> str:
     match action:
-        case Output(port):
-            return f"output:{port}"
-        case SetField(name, value):
-            write = _WRITERS.get(name)
-            return f"set_field:{write(value) if write else value}->{_NAMES.get(name, name)}"
         case PushVlan():
             return "push_vlan:0x8100"
         case PopVlan():
             return "pop_vlan"
+        case SetQueue(queue):
+            return f"set_queue:{queue}"
         case Resubmit(table):
             return f"resubmit(,{_table(table, names)})"
         case Conntrack(zone, table, commit):
@@ -204,3 +211,42 @@ def _action(action: Action, names: bool) -> str:
             return f"conjunction({number},{clause}/{of})"
         case Controller(max_bytes, meter_id):
             return f"controller(max_len={max_bytes},meter_id={meter_id})"
+        case _:
+            return _of_fields(action, names)
+
+
+def _of_fields(action: Output | SetField | Move | DecrementTtl | IsLarger | Learn, names: bool) -> str:
+    match action:
+        case Output(port):
+            return "in_port" if port is None else f"output:{port}"
+        case SetField(name, value):
+            write = _WRITERS.get(name)
+            return f"set_field:{write(value) if write else value}->{_NAMES_ALONE.get(name, name)}"
+        case Move(source, target):
+            return f"move:{_part(source, source)}->{_part(target, source)}"
+        case DecrementTtl():
+            return "dec_ttl"
+        case IsLarger(frame_bytes, register, bit):
+            return f"check_pkt_larger({frame_bytes})->NXM_NX_{register.upper()}[{bit}]"
+        case Learn():
+            return f"learn({_learn(action, names)})"
+
+
+def _learn(learn: Learn, names: bool) -> str:
+    words = [f"table={_table(learn.table, names)}", f"idle_timeout={learn.idle_s}", f"priority={learn.priority}"]
+    words += [f"cookie={learn.cookie:#x}", f"limit={learn.most}"]
+    for target, source in learn.matches:
+        if isinstance(source, int):
+            words.append(f"{_NAMES_ALONE.get(target, target)}={_WRITERS.get(target, str)(source)}")
+        else:
+            words.append(f"{_part(target, source)}={_part(source, source)}")
+    for target, source in learn.sets:
+        shown = hex(source) if isinstance(source, int) else _part(source, source)
+        words.append(f"load:{shown}->{_part(target, target if isinstance(source, int) else source)}")
+    return ",".join(words)
+
+
+def _part(field: str, source: str) -> str:
+    """The field, or as many of its low bits as the source has."""
+    bits = FIELDS[source].bits
+    return f"{_NAMES_ALONE.get(field, field)}[{'' if bits == FIELDS[field].bits else f'0..{bits - 1}'}]"

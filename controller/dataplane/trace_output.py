@@ -17,7 +17,10 @@ _NOTHING_MORE = "drop"  # stands also behind each conntrack action, whatever fol
 _TABLES_AFTER = 3  # lines: one empty, the bridge's name, a rule below it
 _TOS_MASK = 0xFC
 _WITH_INNER = ("clone(", "sample(", "actions(")
-_HARMLESS = ("ct(", "recirc(", "meter(", "userspace(", "trunc(", "set(eth(", "sample=")
+_HARMLESS = (
+    "ct(", "recirc(", "meter(", "userspace(", "trunc(", "set(eth(", "set(arp(", "set(icmp(", "set(icmpv6(", "set(nd(",
+    "set(nd_ext(", "set(skb_priority(", "sample=",
+)  # fmt: skip
 _HARMLESS_WORDS = {"ct", "ct_clear", "drop"}
 
 
@@ -159,6 +162,10 @@ def _walk(actions: str, packet: Departure) -> Iterator[Departure]:
             yield Departure(int(word), packet.dscp, packet.vlan)
         elif word.startswith(_WITH_INNER):
             yield from _walk(word[word.index("(") + 1 : -1], packet)
+        elif word.startswith("check_pkt_len("):  # of both ends of it one leads to a port at most
+            for branch in _split(word[word.index("(") + 1 : -1]):
+                if branch.startswith(("gt(", "le(")):
+                    yield from _walk(branch[3:-1], packet)
         elif word.startswith(("set(ipv4(", "set(ipv6(")):
             packet = Departure(0, _dscp_after(word, packet.dscp), packet.vlan)
         elif word.startswith(("push_vlan(", "set(vlan(")):

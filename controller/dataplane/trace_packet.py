@@ -13,6 +13,7 @@ Fields = Mapping[str, int]  # by the names of `dataplane.fields`
 _NAMES = {  # ours to Open vSwitch's, where they differ
     "ip_proto": "nw_proto",
     "ip_frag": "nw_frag",
+    "ip_ttl": "nw_ttl",
     "ipv4_src": "nw_src",
     "ipv4_dst": "nw_dst",
     "icmpv4_type": "icmp_type",

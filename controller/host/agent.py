@@ -12,14 +12,18 @@ import time
 from dataclasses import replace
 from types import FrameType
 
-from controller.host import veths
+from controller.host import privilege
 from controller.host.converge import Convergence, Report
 from controller.host.errors import HostError
+from controller.host.latency.prober import Prober
+from controller.host.latency.wire import Wire
 from controller.host.link_table import LinkTable
+from controller.host.making import Making
 from controller.host.settings import AgentConfig
+from controller.host.sole_agent import alone
 from controller.host.trees import Trees
 from controller.stream.client import StreamClient
-from controller.stream.messages import HostSample
+from controller.stream.messages import HostSample, Repair
 from ovsdb.open_vswitch import OpenVSwitch
 from ovsdb.poller import POLLIN, POLLOUT, Poller
 from ovsdb.rows import Chassis, Snapshot
@@ -37,12 +41,14 @@ log = logging.getLogger("weir.agent")
 
 
 def run(config: AgentConfig) -> int:
-    """Serves until SIGTERM or SIGINT, then returns 0 and leaves everything in place."""
+    """Serves until SIGTERM or SIGINT, then returns 0 and leaves everything in place. Raises HostError, at the start."""
+    prober = Prober(Wire(sees_all=not config.plain_frames))  # nothing later may open such a socket
+    privilege.give_up()
     log.setLevel(logging.INFO)
     stop = _StopSignal()
     log.info("agent of %s on bridge %s", config.chassis, config.bridge)
-    with WeirDb(f"unix:{config.state.weir_db_socket}") as db:
-        agent = Agent(config, db, OpenVSwitch(_ovs_remote(config)))
+    with alone(config), WeirDb(f"unix:{config.state.weir_db_socket}") as db:
+        agent = Agent(config, db, OpenVSwitch(_ovs_remote(config)), prober)
         while not stop.came:
             agent.step(time.monotonic())
             agent.wait(stop.descriptor)
@@ -51,13 +57,13 @@ def run(config: AgentConfig) -> int:
 
 
 def teardown(config: AgentConfig) -> None:
-    """Removes what agents of this chassis made: OVSDB rows, queues, links, namespaces. No agent may be running.
+    """Removes what agents of this chassis made: OVSDB rows, queues, links, namespaces.
 
-    An Open vSwitch that is gone has nothing left to remove. Raises HostError, DatabaseError.
+    No agent may be running. An Open vSwitch that is gone has nothing left to remove. Raises HostError, DatabaseError.
     """
     devices = set(config.uplinks.values())
     switch = OpenVSwitch(_ovs_remote(config))
-    with LinkTable() as links, Trees(links) as trees:
+    with alone(config), LinkTable() as links, Trees(links) as trees:
         try:
             switch.connect(_CONNECT_S)
             devices |= switch.ports(config.bridge).keys()
@@ -68,17 +74,17 @@ def teardown(config: AgentConfig) -> None:
             trees.remove_own(devices)
         finally:
             switch.close()
-        veths.remove_all(config, links)
+        Making(config, links).remove_all()
 
 
 class Agent:
     """What one step does, and until when there is nothing to do. Times are of the monotonic clock."""
 
-    def __init__(self, config: AgentConfig, db: WeirDb, switch: OpenVSwitch) -> None:
-        self._config, self._db, self._switch = config, db, switch
+    def __init__(self, config: AgentConfig, db: WeirDb, switch: OpenVSwitch, prober: Prober) -> None:
+        self._config, self._db, self._switch, self._prober = config, db, switch, prober
         self._stream = StreamClient(config.state.stream_socket, config.chassis)
         self._links = LinkTable()
-        self._convergence = Convergence(config, switch, self._links)
+        self._convergence = Convergence(config, switch, self._links, self._repaired)
         self._pass_due_s = self._sample_due_s = 0.0
         self._reported: tuple[Report, int] | None = None  # and what the Weir DB's generation was after it
         self._told, self._noted = "", False
@@ -91,9 +97,14 @@ class Agent:
         changed |= rates != self._stream.rates(now_s, RATES_OUTLIVE_CONTROLLER_S)
         if self._links.changed():
             self._pass_due_s = min(self._pass_due_s, now_s + LINK_PAUSE_S)
+        if self._convergence.queues.touched():
+            self._pass_due_s = min(self._pass_due_s, now_s + LINK_PAUSE_S)
+        changed |= self._convergence.instances.ended()
         if changed or now_s >= self._pass_due_s:
             self._pass_due_s = now_s + PASS_S
             self._pass(now_s)
+        self._prober.hear(now_s)
+        self._prober.step(now_s)
         if now_s >= self._sample_due_s:
             self._sample_due_s = max(self._sample_due_s, now_s - self._config.interval_s) + self._config.interval_s
             self._sample()
@@ -104,10 +115,12 @@ class Agent:
         poller.fd_wait(stop, POLLIN)
         self._db.register(poller)
         self._switch.register(poller)
-        poller.fd_wait(self._links.descriptor, POLLIN)
+        told = self._links.descriptor, self._convergence.queues.descriptor
+        for descriptor in (*told, *self._convergence.instances.descriptors):
+            poller.fd_wait(descriptor, POLLIN)
         if self._stream.descriptor is not None:
             poller.fd_wait(self._stream.descriptor, POLLIN | POLLOUT if self._stream.has_unsent else POLLIN)
-        for due_s in (self._pass_due_s, self._sample_due_s, self._stream.due_s):
+        for due_s in (self._pass_due_s, self._sample_due_s, self._prober.due_s, self._stream.due_s):
             if due_s is not None:
                 poller.timer_wait_until(due_s * 1000)
         poller.block()
@@ -134,7 +147,9 @@ class Agent:
             return Report(replace(before, agent_error=error), {})
         try:
             rates = self._stream.rates(now_s, RATES_OUTLIVE_CONTROLLER_S)
-            return self._convergence.converge(snapshot, rates, now_s)
+            report = self._convergence.converge(snapshot, rates, now_s)
+            self._prober.aim(self._convergence.probed(snapshot), now_s)
+            return report
         except HostError as fault:
             error = str(fault)
         except Exception as fault:  # the host keeps working as it is, and the next pass may succeed
@@ -144,10 +159,17 @@ class Agent:
         return Report(replace(before, agent_error=error), {})
 
     def _sample(self) -> None:
+        if self._stream.descriptor is None:
+            self._prober.samples(time.monotonic())  # of no use later
         if self._stream.descriptor is not None and not self._stream.has_unsent:
-            vifs = self._convergence.sample()
+            vifs = self._convergence.sample(time.monotonic())
             now_s = time.monotonic()
-            self._stream.send(HostSample(self._config.chassis, now_s, vifs), now_s)
+            probes, still = self._prober.samples(now_s), self._convergence.queues.still
+            self._stream.send(HostSample(self._config.chassis, now_s, vifs, probes, still=still), now_s)
+
+    def _repaired(self, repair: Repair) -> None:
+        log.warning("%s: %s: %s: %s", self._config.chassis, repair.what, repair.differed, repair.done)
+        self._stream.repaired(repair)
 
     def _tell(self, text: str) -> None:
         """Logs what differs from the last time."""

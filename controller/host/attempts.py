@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from controller.host.errors import HostError
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
+REPAIR_PAUSE_S = 1.0  # between two repairs of one thing that somebody keeps changing
 AUDITS_PER_S = 20  # of one kind of thing, and up to a half more, as pauses differ
 
 log = logging.getLogger("weir.agent")
@@ -24,6 +25,7 @@ class _Attempt(Generic[Wanted]):
     made_s: float
     failures: int = 0
     error: str | None = None
+    repaired_s: float = -math.inf
 
 
 class Attempts(Generic[Wanted]):
@@ -33,8 +35,16 @@ class Attempts(Generic[Wanted]):
     more than audit_s * audits_per_s keys each has to wait longer (`audit_period_s`): audits in turn, not all at once.
     """
 
-    def __init__(self, what: str, audit_s: float, audits_per_s: int = AUDITS_PER_S) -> None:
-        self._what, self._audit_s, self._audits_per_s = what, audit_s, audits_per_s
+    def __init__(
+        self,
+        what: str,
+        audit_s: float,
+        audits_per_s: int = AUDITS_PER_S,
+        on_repair: Callable[[str, object], None] = lambda key, done: None,
+    ) -> None:
+        """on_repair: called with a key that was fine, and for which nothing else was wanted, and with what the action
+        returned, if that is not nothing: somebody else had changed it."""
+        self._what, self._audit_s, self._audits_per_s, self._on_repair = what, audit_s, audits_per_s, on_repair
         self._made: dict[str, _Attempt[Wanted]] = {}
 
     @property
@@ -47,9 +57,16 @@ class Attempts(Generic[Wanted]):
         last = self._made.get(key)
         if last is not None and last.wanted == wanted and now_s < last.made_s + self._pause_s(key, last):
             return last.error
-        failures = last.failures + 1 if last is not None and last.wanted == wanted else 1
-        error = self._run(key, action, last.error if last else None)
-        self._made[key] = _Attempt(wanted, now_s, 0 if error is None else failures, error)
+        same = last is not None and last.wanted == wanted
+        if same and last is not None and now_s < last.repaired_s + REPAIR_PAUSE_S:
+            return last.error
+        failures = last.failures + 1 if same and last is not None else 1
+        error, done = self._run(key, action, last.error if last else None)
+        repaired_s = last.repaired_s if same and last is not None else -math.inf
+        if same and last is not None and last.error is None and done:
+            repaired_s = now_s
+            self._on_repair(key, done)
+        self._made[key] = _Attempt(wanted, now_s, 0 if error is None else failures, error, repaired_s)
         return error
 
     def again(self, key: str) -> None:
@@ -71,9 +88,10 @@ class Attempts(Generic[Wanted]):
             return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * (1 << min(last.failures, 10)) / 2)
         return self.audit_period_s * (1 - zlib.crc32(key.encode()) / 2**33)
 
-    def _run(self, key: str, action: Callable[[], object], last_error: str | None) -> str | None:
+    def _run(self, key: str, action: Callable[[], object], last_error: str | None) -> tuple[str | None, object]:
+        """What is wrong, and what the action returned."""
         try:
-            action()
+            done = action()
         except HostError as fault:
             error = str(fault)
         except Exception as fault:  # a fault of ours, but one VIF's: the others need their agent
@@ -82,7 +100,7 @@ class Attempts(Generic[Wanted]):
         else:
             if last_error is not None:
                 log.info("%s %s: in order again", self._what, key)
-            return None
+            return None, done
         if error != last_error:
             log.warning("%s %s: %s", self._what, key, error)
-        return error
+        return error, None

@@ -7,27 +7,35 @@ bridge, then queues (OVS clears a device's queues when it first takes charge of 
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from controller.host import desired
+from controller.host.capabilities import Capabilities
 from controller.host.errors import HostError
-from controller.host.kinds import port as port_kind
-from controller.host.kinds import veth
+from controller.host.kinds.kind import Made, PassView
+from controller.host.latency.surroundings import Aims
 from controller.host.link_table import LinkTable
+from controller.host.making import Making, Wanted
+from controller.host.packet_cost import PacketCosts
 from controller.host.planning import Planner
+from controller.host.policers import Policers
+from controller.host.process_watch import ProcessWatch
+from controller.host.refusals import Refusals, of_device
+from controller.host.send_buffer import SendBuffer
 from controller.host.settings import AgentConfig
 from controller.host.trees import Trees
 from controller.host.uplinks import Uplinks
-from controller.host.veths import Veths
 from controller.host.vif_states import PATIENCE_S, Reporter, VifInPass, settled
 from controller.host.wish import Faults
 from controller.host.wishes import with_trees
-from controller.stream.messages import Rates, VifSample
+from controller.stream.messages import QueueTable, Rates, Repair
 from ovsdb.open_vswitch import OpenVSwitch
-from ovsdb.rows import Chassis, Snapshot, VifStatus, VirtualInterface
+from ovsdb.rows import DPDK, YES, Chassis, Snapshot, VifStatus, VirtualInterface
 from ovsdb.session import DatabaseError
-from ovsdb.switch import BridgeConfig, PortConfig, PortStatus
+from ovsdb.switch import BridgeConfig, PortStatus
+from policies.enforcement import SEND_BUFFER
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +49,18 @@ class Report:
 class Convergence:
     """The host of one agent. switch: connected at least once."""
 
-    def __init__(self, config: AgentConfig, switch: OpenVSwitch, links: LinkTable) -> None:
-        self._config, self._switch = config, switch
-        self._veths, self._trees, self._uplinks = Veths(config, links), Trees(links), Uplinks(config, links)
-        self._planner = Planner(config)
-        self._policy = desired.PolicyInForce()
+    def __init__(
+        self, config: AgentConfig, switch: OpenVSwitch, links: LinkTable, on_repair: Callable[[Repair], None]
+    ) -> None:
+        self._config, self._switch, self._links = config, switch, links
+        self._making, self._uplinks = Making(config, links, on_repair), Uplinks(config, links)
+        self._trees, self._on_repair = Trees(links, on_repair), on_repair
+        self._planner, self._policers = Planner(config), Policers()
+        self._capabilities = Capabilities(config)
+        self._packet_costs = PacketCosts(config.ovs_rundir, config.datapath_type)
+        self._send_buffer = SendBuffer(config.ovs_rundir, config.buffer_record if config.raise_buffers else None)
+        self._buffer_bytes: int | None = None  # None: not known
+        self._policy, self._in_force, self._refusals = desired.PolicyInForce(), desired.InForce(), Refusals()
         self._reporter = Reporter(config.chassis)
         self._bridge_wanted: tuple[BridgeConfig, float] | None = None  # and since when
         self._bridge_in_force: BridgeConfig | None = None
@@ -56,6 +71,11 @@ class Convergence:
         self._swept_for: frozenset[str] | None = None
         self._note: str | None = None
 
+    @property
+    def instances(self) -> ProcessWatch:
+        """The processes that VIFs are bound to."""
+        return self._making.instances
+
     def converge(self, snapshot: Snapshot, rates: Rates, now_s: float) -> Report:
         """What does not work is in the report.
 
@@ -64,24 +84,43 @@ class Convergence:
         self._policy = desired.read_policy(snapshot, self._policy)
         if not self._policy.is_known:
             raise HostError((self._policy.fault or "").rstrip("."), "Apply a policy that this version reads")
+        snapshot = self._in_force.of(snapshot, self._policy.policies)
         faults = [self._policy.fault] if self._policy.fault else []
         faults += self._uplinks.check(now_s)
-        vifs = self._vifs(snapshot, rates, now_s)
+        wanted = self._making.wanted(snapshot)
+        vifs = self._vifs(wanted, snapshot, rates, now_s)
         bridge_fault = self._converge_bridge(vifs, now_s)
         in_force = bridge_fault is None and self._bridge_in_force is not None
         if in_force:
             self._held_open = set(self._ports())
             faults += self._converge_queues(vifs, snapshot, now_s)
-            faults += self._sweep(snapshot, now_s)
+            faults += self._sweep(wanted, snapshot, now_s)
         elif bridge_fault:
             faults.append(bridge_fault)
         ports = self._ports()
         statuses = self._reporter.statuses(vifs, ports, self._queue_faults.vifs, now_s)
         done = in_force and settled(vifs, statuses)
-        return Report(self._chassis(snapshot, ports, faults, done), statuses)
+        said = self._switch.facts() if in_force else None
+        chassis = self._chassis(snapshot, ports, faults, done)
+        capabilities = self._capabilities.found(said, now_s)
+        before = snapshot.chassis.get(self._config.chassis)
+        known = before.capabilities if before is not None else {}
+        polls = capabilities.get(DPDK, known.get(DPDK)) == YES
+        capabilities |= self._packet_costs.found(known, polls, now_s)
+        if self._buffer_bytes is not None:
+            capabilities[SEND_BUFFER] = str(self._buffer_bytes)
+        return Report(replace(chassis, capabilities=capabilities), statuses)
 
-    def sample(self) -> dict[int, VifSample]:
-        return self._trees.sample()
+    @property
+    def queues(self) -> Trees:
+        return self._trees
+
+    def probed(self, snapshot: Snapshot) -> Aims:
+        """Whom to probe for latency. Raises HostError."""
+        return self._planner.aims(self._policy.policies, snapshot, self._links.links())
+
+    def sample(self, now_s: float) -> QueueTable:
+        return self._trees.sample(now_s)
 
     def _ports(self) -> Mapping[str, PortStatus]:
         """The ports of the bridge as the database has them now."""
@@ -89,52 +128,42 @@ class Convergence:
             self._ports_seen = self._switch.generation, self._switch.ports(self._config.bridge)
         return self._ports_seen[1]
 
-    def _vifs(self, snapshot: Snapshot, rates: Rates, now_s: float) -> dict[str, VifInPass]:
-        """Every VIF that concerns this host, with its own end made and its port found."""
-        own = desired.own_veths(snapshot, self._config.chassis)
+    def _view(self, snapshot: Snapshot, now_s: float) -> PassView:
+        policies, facts = self._policy.policies, self._switch.facts()
+        return PassView(snapshot, self._ports(), self._held_open, now_s, policies, facts.port_types, facts.offloads)
+
+    def _vifs(self, wanted: Wanted, snapshot: Snapshot, rates: Rates, now_s: float) -> dict[str, VifInPass]:
+        """Every VIF that concerns this host, with what its kind made of it. Raises HostError."""
         self._held_open |= self._ports().keys()
-        link_faults = self._veths.converge(own, self._held_open, now_s)
-        found = {vif.name: self._veth(vif, link_faults[vif.name]) for vif in own}
-        ports = self._ports()
-        for vif in snapshot.interfaces.values():
-            if port_kind.concerns(vif, self._config.chassis):
-                found[vif.name] = self._adopted(vif, ports, snapshot)
-        return {name: self._limited(one, ports, rates) for name, one in found.items()}
+        made = self._making.converge(wanted, self._view(snapshot, now_s))
+        told = snapshot.chassis.get(self._config.chassis)
+        abilities = told.capabilities if told is not None else {}
+        return {vif.name: self._limited(vif, made[vif.name], rates, abilities) for _, vifs in wanted for vif in vifs}
 
-    def _veth(self, vif: VirtualInterface, fault: str | None) -> VifInPass:
-        place = self._veths.place(vif.name)
-        return VifInPass(vif, veth.host_end(vif.number) if place else None, place, fault=fault)
-
-    def _adopted(self, vif: VirtualInterface, ports: Mapping[str, PortStatus], snapshot: Snapshot) -> VifInPass:
-        try:
-            return VifInPass(vif, port_kind.find(vif, ports, self._config.owner, snapshot).name)
-        except port_kind.Waiting as reason:
-            return VifInPass(vif, waiting=str(reason))
-        except HostError as fault:
-            return VifInPass(vif, fault=str(fault))
-
-    def _limited(self, one: VifInPass, ports: Mapping[str, PortStatus], rates: Rates) -> VifInPass:
+    def _limited(self, vif: VirtualInterface, made: Made, rates: Rates, abilities: Mapping[str, str]) -> VifInPass:
         """With the limits that hold for it. One that its device cannot keep is a fault if the policy asks for it."""
-        if one.port is None:
-            return one
-        device = ports.get(one.port, PortStatus(one.port))
+        if made.port is None:
+            return VifInPass(vif, made, fault=made.fault)
         try:
-            limits = desired.limits(one.vif, self._policy.policies, rates)
-            one = replace(one, limits=limits)
-            if one.vif.kind == "port" and limits.ingress_kbps is not None:
-                port_kind.check_ingress_limit(device)
+            limits = desired.limits(vif, self._policy.policies, rates)
         except HostError as fault:
-            refused = one.limits is None or one.limits.ingress_by_policy
-            return replace(one, queues_on_port=False, fault=one.fault or (str(fault) if refused else None))
-        return one
+            return VifInPass(vif, made, fault=made.fault or str(fault))
+        made, refused = of_device(made, limits, self._policy.policies.nodes.get(vif.policy))
+        refused = refused or self._refusals.of(vif, self._policy.policies, abilities)
+        return VifInPass(vif, made, limits, made.fault or refused)
 
     def _converge_bridge(self, vifs: Mapping[str, VifInPass], now_s: float) -> str | None:
         """Returns why the bridge is not as wanted, once that has lasted; None also while OVS is at work."""
-        wanted = self._bridge(vifs)
+        wanted = self._bridge(vifs, now_s)
         if self._bridge_wanted is None or self._bridge_wanted[0] != wanted:
             self._bridge_wanted, self._bridge_in_force = (wanted, now_s), None
         try:
             cfg = self._switch.apply(wanted)
+            told = "; ".join(self._switch.mended)
+            if self._bridge_in_force == wanted and told:
+                self._on_repair(
+                    Repair(time.time(), "database", f"rows of bridge {wanted.name}", told, "written as they were")
+                )
         except DatabaseError as fault:
             self._bridge_in_force = None
             return str(fault)
@@ -147,14 +176,17 @@ class Convergence:
             )
         return None
 
-    def _bridge(self, vifs: Mapping[str, VifInPass]) -> BridgeConfig:
+    def _bridge(self, vifs: Mapping[str, VifInPass], now_s: float) -> BridgeConfig:
         config = self._config
         ports = self._uplinks.ports(self._ports(), self._held_open)
-        for name, one in vifs.items():
-            if one.port is not None and one.vif.kind == "veth":
-                ports[one.port] = PortConfig(one.port, iface_id=name, noop_qos=True)
-            elif one.held is not None and one.held.limits.ingress_kbps is not None and one.queues_on_port:
-                ports[one.held.port] = PortConfig(one.held.port, noop_qos=True, create=False)
+        mask = self._switch.facts().pmd_cpu_mask
+        policed = self._policers.ports(vifs.values(), self._policy.policies, self._ports(), mask, now_s)
+        for one in vifs.values():
+            port, held = one.made.port, one.held
+            if port is not None and port.create:
+                ports[port.name] = policed.get(port.name, port)
+            elif port is not None and held is not None and held.queues_on_port and held.limits.ingress_kbps is not None:
+                ports[port.name] = replace(port, noop_qos=True)
         return BridgeConfig(
             name=config.bridge,
             owner=config.owner,
@@ -166,23 +198,37 @@ class Convergence:
 
     def _converge_queues(self, vifs: Mapping[str, VifInPass], snapshot: Snapshot, now_s: float) -> list[str]:
         held = [one.held for one in vifs.values() if one.held is not None]
-        plan = self._planner.plan(held, self._policy.policies, snapshot)
+        unseen = self._look_at_buffers(now_s)
+        plan = self._planner.plan(held, self._policy.policies, snapshot, self._buffer_bytes)
         self._queue_faults = self._trees.converge(plan.wishes, now_s)
         self._reporter.queues_made({one.vif.name for one in held})
-        self._with_trees, self._note = with_trees(plan.wishes), plan.note
-        return [f"uplink {name}: {fault}" for name, fault in {**plan.faults, **self._queue_faults.uplinks}.items()]
+        self._with_trees, self._note = with_trees(plan.wishes), unseen or plan.note
+        faults = {**plan.faults, **self._queue_faults.uplinks}
+        return [f"uplink {name}: {fault}" for name, fault in faults.items()]
 
-    def _sweep(self, snapshot: Snapshot, now_s: float) -> list[str]:
-        """Takes away what nothing wants any more."""
+    def _look_at_buffers(self, now_s: float) -> str | None:
+        """Returns why they cannot be seen: no fault, as queues for the usual size do. The kernel's own datapath has
+        none."""
+        if not self._config.plain_frames:
+            return None
         try:
-            self._veths.sweep(desired.own_veths(snapshot, self._config.chassis), now_s)
+            self._buffer_bytes = self._send_buffer.size_bytes(now_s)
+        except HostError as fault:
+            self._buffer_bytes = None
+            return str(fault)
+        return None
+
+    def _sweep(self, wanted: Wanted, snapshot: Snapshot, now_s: float) -> list[str]:
+        """Takes away what nothing wants any more. Returns what is wrong."""
+        faults = self._making.sweep(wanted, self._view(snapshot, now_s))
+        try:
             if self._swept_for != self._with_trees:
                 devices = {*self._ports(), *self._config.uplinks.values()}
                 self._trees.remove_own(devices - self._with_trees)
                 self._swept_for = self._with_trees
         except HostError as fault:
-            return [str(fault)]
-        return []
+            faults.append(str(fault))
+        return faults
 
     def _chassis(self, snapshot: Snapshot, ports: Mapping[str, PortStatus], faults: list[str], done: bool) -> Chassis:
         config = self._config

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from controller.dataplane.pipeline import PIPELINE
 from controller.host.class_queues import ClassShare
 from controller.host.errors import HostError
 from controller.stream.messages import Rates
 from ovsdb.rows import Snapshot, VirtualInterface
-from policies.classes import code_points, uses_classes
+from policies.classes import chosen_code_points, code_points, uses_classes
+from policies.enforcement import limits_ingress
 from policies.errors import PolicyErrors
 from policies.hierarchy import Member
-from policies.model import NORMAL, Bandwidth, PolicySet
+from policies.model import DEFAULT_MTU, Bandwidth, Congestion, PolicySet
+from policies.own_numbers import own_of, with_own
 from policies.parser import parse
-from policies.resolve import resolve
+from policies.scaling import buffer_in_force, columns_of, cpu_in_force, scaled_of
+from policies.surplus import fitted
+from policies.ways_out import outward_uplink
 
 TABLE_NAMES = {table.id: table.name for table in PIPELINE}
 
@@ -42,7 +45,12 @@ class Limits:
     egress_burst_bytes: int | None = None  # None: for the enforcement to choose
     ingress_kbps: int | None = None
     ingress_burst_bytes: int | None = None
-    ingress_by_policy: bool = False  # the policy itself has an ingress limit, not only the loop
+    ingress_by_policy: bool = False  # the VIF, its leaf or a node above has an ingress limit
+    buffer_bytes: int | None = None  # the most that may queue for it in each direction; None: for us to choose
+    congestion: Congestion = field(default_factory=Congestion)  # what sort of queue that is
+    queues: int | None = None  # receive and transmit queues of its device; None: as its kind has them
+    cpu: float | None = None  # parts of one datapath core; None: no bound
+    class_kbps: Mapping[str, int] = field(default_factory=dict)  # the most that its classes may take of the uplink
 
 
 def read_policy(snapshot: Snapshot, before: PolicyInForce) -> PolicyInForce:
@@ -58,26 +66,70 @@ def read_policy(snapshot: Snapshot, before: PolicyInForce) -> PolicyInForce:
         return PolicyInForce(snapshot.files, before.policies, fault, is_known)
 
 
-def own_veths(snapshot: Snapshot, chassis: str) -> list[VirtualInterface]:
-    return [vif for vif in snapshot.interfaces.values() if vif.kind == "veth" and vif.chassis == chassis]
+def in_force(snapshot: Snapshot, policies: PolicySet) -> Snapshot:
+    """With the guarantees that the loop has raised cut to what is free by now: whoever has come since is promised his
+    at once, not with the loop's next tick.
+    """
+    vifs = snapshot.interfaces
+    if not any(vif.scaled for vif in vifs.values()):
+        return snapshot
+    members = {
+        name: _member(vif, outward_uplink(policies, vif.segment))
+        for name, vif in vifs.items()
+        if (node := policies.nodes.get(vif.policy)) is not None and node.is_leaf
+    }
+    after = dict(zip(members, fitted(policies, list(members.values())), strict=True))
+    cut = {
+        name: replace(vifs[name], scaled=columns_of(one.scaled)) for name, one in after.items() if one != members[name]
+    }
+    return replace(snapshot, interfaces={**vifs, **cut}) if cut else snapshot
+
+
+class InForce:
+    """Remembers one `in_force` and what it was made from: it looks at the VIFs of all hosts, and most passes of the
+    agent come with the snapshot and the policies that the pass before had.
+    """
+
+    def __init__(self) -> None:
+        self._made: tuple[Snapshot, PolicySet, Snapshot] | None = None
+
+    def of(self, snapshot: Snapshot, policies: PolicySet) -> Snapshot:
+        made = self._made
+        if made is None or made[0] is not snapshot or made[1] is not policies:
+            made = self._made = snapshot, policies, in_force(snapshot, policies)
+        return made[2]
 
 
 def limits(vif: VirtualInterface, policies: PolicySet, rates: Rates) -> Limits:
-    """The policy's limits, lowered by the loop's rates. Raises HostError when the policy has no such leaf."""
+    """The VIF's own limits or its policy's, lowered by the loop's rates. Raises HostError when it has no leaf."""
     node = policies.nodes.get(vif.policy)
     if node is None or not node.is_leaf:
         raise HostError(
             f"policy {vif.policy} is no leaf of the policy in force", "Apply a policy that has it, or delete the VIF"
         )
-    egress_kbps = _least(node.egress.limit_kbps, rates.egress_kbps.get(vif.number))
-    ingress_kbps = _least(node.ingress.limit_kbps, rates.ingress_kbps.get(vif.number))
+    own_ingress = own_of(vif.ingress)
+    egress, ingress = with_own(node.egress, own_of(vif.egress)), with_own(node.ingress, own_ingress)
+    scaled = scaled_of(vif.scaled)
+    egress_kbps = _least(egress.limit_kbps, rates.egress_kbps.get(vif.number))
+    ingress_kbps = _least(ingress.limit_kbps, rates.ingress_kbps.get(vif.number))
     return Limits(
         egress_kbps=egress_kbps,
-        egress_burst_bytes=_burst_bytes(node.egress, egress_kbps),
+        egress_burst_bytes=_burst_bytes(egress, egress_kbps),
         ingress_kbps=ingress_kbps,
-        ingress_burst_bytes=_burst_bytes(node.ingress, ingress_kbps),
-        ingress_by_policy=node.ingress.limit_kbps is not None,
+        ingress_burst_bytes=_burst_bytes(ingress, ingress_kbps),
+        ingress_by_policy=limits_ingress(policies, vif.policy, own_ingress),
+        buffer_bytes=buffer_in_force(node, scaled),
+        congestion=node.congestion or Congestion(),
+        queues=None if node.queues is None else int(node.queues.most),
+        cpu=cpu_in_force(node, scaled),
+        class_kbps=rates.class_kbps.get(vif.number, {}),
     )
+
+
+def mtu(vif: VirtualInterface, policies: PolicySet) -> int:
+    """Bytes of an IP packet that the VIF's segment carries."""
+    segment = policies.segments.get(vif.segment)
+    return DEFAULT_MTU if segment is None or segment.mtu is None else segment.mtu
 
 
 def capacity_kbps(policies: PolicySet, uplink: str, chassis: str) -> int | None:
@@ -87,13 +139,18 @@ def capacity_kbps(policies: PolicySet, uplink: str, chassis: str) -> int | None:
 
 
 def uplink_members(vifs: list[VirtualInterface], policies: PolicySet, uplink: str) -> list[Member]:
-    """Those of the VIFs that send through the uplink and whose policy is known."""
-    segments = {name for name, segment in policies.segments.items() if segment.uplink == uplink}
+    """Those of the VIFs that send outside by the uplink and whose policy is known."""
+    segments = {name for name in policies.segments if outward_uplink(policies, name) == uplink}
     return [
-        Member(vif.number, vif.name, vif.policy, uplink, vif.chassis)
+        _member(vif, uplink)
         for vif in vifs
         if vif.segment in segments and vif.policy in policies.nodes and policies.nodes[vif.policy].is_leaf
     ]
+
+
+def _member(vif: VirtualInterface, uplink: str | None) -> Member:
+    own, scaled = (own_of(vif.egress), own_of(vif.ingress)), scaled_of(vif.scaled)
+    return Member(vif.number, vif.name, vif.policy, uplink, vif.chassis, *own, scaled=scaled)
 
 
 def class_shares(policies: PolicySet, paths: Collection[str]) -> dict[str, tuple[ClassShare, ...]]:
@@ -108,14 +165,8 @@ def class_shares(policies: PolicySet, paths: Collection[str]) -> dict[str, tuple
 
 
 def _shares(policies: PolicySet, path: str, own: Mapping[str, int]) -> tuple[ClassShare, ...]:
-    chosen: dict[str, set[int]] = defaultdict(set)
-    for rule in resolve(policies, path).rules:
-        if rule.traffic_class is not None and rule.dscp is not None:
-            chosen[rule.traffic_class].add(rule.dscp)
-    return tuple(
-        ClassShare(one.share, () if name == NORMAL else (own[name], *sorted(chosen[name] - {own[name]})))
-        for name, one in policies.classes.items()
-    )
+    chosen = chosen_code_points(policies, path, own)
+    return tuple(ClassShare(one.share, chosen.get(name, ())) for name, one in policies.classes.items())
 
 
 def _least(*limits_kbps: int | None) -> int | None:

@@ -13,7 +13,7 @@ from types import TracebackType
 
 from controller.host import link_codec
 from controller.host.errors import HostError
-from controller.host.link_codec import Link
+from controller.host.link_codec import Link, Traffic
 from controller.host.qdisc_frames import Request
 from controller.host.qdisc_socket import KernelRefusal, QdiscSocket
 
@@ -61,9 +61,9 @@ class LinkTable:
             self._links, self._read_s = links if links != self._links else self._links, now_s
         return self._links
 
-    def received_packets(self) -> Mapping[int, int]:
+    def traffic(self) -> Mapping[int, Traffic]:
         """By the link's index. Raises HostError."""
-        return dict(map(link_codec.received_packets, self._dump(link_codec.ask_statistics())))
+        return dict(map(link_codec.traffic, self._dump(link_codec.ask_statistics())))
 
     def _told(self) -> bool:
         """Empties the queue of changes; that some were lost is a change, too."""

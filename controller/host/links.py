@@ -7,9 +7,11 @@ recognised; the alias says whose it is (`Mark`) and is what garbage collection g
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from controller.host import link_codec, namespace
 from controller.host.errors import HostError
 from controller.host.link_codec import Link
+from controller.host.qdisc_frames import Request
 from controller.host.qdisc_socket import KernelRefusal, QdiscSocket
 
 GROUP = 0x77656972  # "weir"
@@ -44,17 +47,29 @@ class Mark:
 
 class Netlink:
     """One namespace's netlink: reads by a lean socket, all else by pyroute2, whose own takes half a millisecond to open
-    and is opened only when it is needed. To be used where it was made, see `netlink`.
+    and is opened only when it is needed. To be used where it was made, see `netlink`. done: gets what it changes, in
+    words.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, done: list[str] | None = None) -> None:
         self.lean = QdiscSocket()
         self._full: IPRoute | None = None
+        self._done = done
 
     def __getattr__(self, name: str) -> Any:
         if self._full is None:
             self._full = IPRoute()
-        return getattr(self._full, name)
+        found = getattr(self._full, name)
+        return partial(self._change, name, found) if name in ("link", "addr", "route") else found
+
+    def note(self, what: str) -> None:
+        if self._done is not None and what:
+            self._done.append(what)
+
+    def _change(self, of: str, change: Callable[..., Any], command: str, /, **fields: Any) -> Any:
+        answer = change(command, **fields)
+        self.note(_in_words(of, command, fields))
+        return answer
 
     def close(self) -> None:
         self.lean.close()
@@ -62,14 +77,27 @@ class Netlink:
             self._full.close()
 
 
+def _in_words(of: str, command: str, fields: Mapping[str, Any]) -> str:
+    """Empty for addresses that the kernel makes as well, so that both may be at it."""
+    verb = {"add": "added", "del": "deleted"}.get(command, command)
+    if of == "addr":
+        address = f"{fields['address']}/{fields['prefixlen']}"
+        return "" if ip_interface(address).is_link_local else f"address {address} {verb}"
+    if of == "route":
+        return f"route through {fields['gateway']} {verb}"
+    numbers = ("index", "net_ns_fd")
+    return ", ".join(f"{name} {value}" for name, value in fields.items() if name not in numbers) + f" {verb}"
+
+
 @contextmanager
-def netlink(path: Path | None) -> Iterator[Netlink]:
-    """A netlink socket in the namespace at `path` (None: here); the thread is inside for the time of the block.
+def netlink(path: Path | None, done: list[str] | None = None) -> Iterator[Netlink]:
+    """A netlink socket in the namespace at `path` (None: here); the thread is inside for the time of the block. done:
+    gets what is changed, in words.
 
     Raises HostError, also for what the kernel refuses in the block.
     """
     with namespace.entered(path):
-        socket = Netlink()
+        socket = Netlink(done)
         try:
             yield socket
         except (NetlinkError, KernelRefusal) as fault:
@@ -82,7 +110,15 @@ def netlink(path: Path | None) -> Iterator[Netlink]:
 
 
 def find(socket: Netlink, name: str) -> Link | None:
-    (answer,) = socket.lean.ask([link_codec.ask_link(name)])
+    return _found(socket, link_codec.ask_link(name))
+
+
+def find_at(socket: Netlink, index: int) -> Link | None:
+    return _found(socket, link_codec.ask_link_at(index))
+
+
+def _found(socket: Netlink, request: Request) -> Link | None:
+    (answer,) = socket.lean.ask([request])
     if isinstance(answer, KernelRefusal) and answer.code != errno.ENODEV:
         raise answer
     return link_codec.link(answer) if isinstance(answer, bytes) else None
@@ -109,9 +145,21 @@ def set_mac(socket: Netlink, link: Link, mac: str) -> None:
         socket.link("set", index=link.index, address=mac.lower())
 
 
+def set_mtu(socket: Netlink, link: Link, mtu: int) -> None:
+    """mtu: bytes of an IP packet."""
+    if link.mtu != mtu:
+        socket.link("set", index=link.index, mtu=mtu)
+
+
 def set_up(socket: Netlink, link: Link) -> None:
     if not link.up:
         socket.link("set", index=link.index, state="up")
+
+
+def restart(socket: Netlink, link: Link) -> None:
+    """Down and up again."""
+    socket.link("set", index=link.index, state="down")
+    socket.link("set", index=link.index, state="up")
 
 
 def delete(socket: Netlink, name: str) -> None:

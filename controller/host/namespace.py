@@ -18,6 +18,7 @@ from controller.host.errors import HostError
 
 NETNS_DIR = Path("/run/netns")
 _OWN = "/proc/thread-self/ns/net"
+_MACHINES = Path("/proc/1/ns/net")
 _CLONE_NEWNET = 0x40000000
 _MS_BIND, _MS_REC, _MS_SHARED = 4096, 16384, 1 << 20
 _MNT_DETACH = 2
@@ -41,6 +42,15 @@ def identity(path: Path) -> Identity | None:
     return (found.st_dev, found.st_ino) if found.st_dev == _device() else None
 
 
+def is_hosts(path: Path, system: str, home_inode: int) -> bool:
+    """Whether the path leads to the machine's own namespace, to the one that the system was started in (0: not known),
+    or to that of this process, unless that was made for the system. Where one cannot see where it leads: no.
+    """
+    found, own = identity(path), identity(Path(_OWN))
+    hosts = {identity(_MACHINES), own if own != identity(named(system)) else None}
+    return found is not None and (found in hosts or found[1] == home_inode)
+
+
 @functools.cache
 def _device() -> int:
     """Of the file system that all namespaces are files of; it stays the same until the machine is booted again."""
@@ -59,6 +69,23 @@ def entered(path: Path | None) -> Iterator[None]:
     home = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
     try:
         _enter(path)
+        try:
+            yield
+        finally:
+            _setns(home)
+    finally:
+        os.close(home)
+
+
+@contextmanager
+def throw_away() -> Iterator[None]:
+    """The calling thread is inside a new namespace without a name, which is gone when the block and its sockets are.
+
+    Raises OSError without the privilege.
+    """
+    home = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _call("unshare", _CLONE_NEWNET)
         try:
             yield
         finally:
@@ -121,13 +148,20 @@ def remove(name: str) -> None:
     """Removes the name. Processes that still run inside keep the namespace, nameless and without our interface."""
     path = named(name)
     try:
+        _detach(path)
+        path.unlink(missing_ok=True)
+    except OSError as fault:
+        raise HostError(
+            f"network namespace {name}: cannot be removed ({fault.strerror})", f"Try: ip netns delete {name}"
+        ) from fault
+
+
+def _detach(path: Path) -> None:
+    try:
         _call("umount2", os.fsencode(path), _MNT_DETACH)
     except OSError as fault:
-        if fault.errno not in (errno.EINVAL, errno.ENOENT):
-            raise HostError(
-                f"network namespace {name}: cannot be removed ({fault.strerror})", f"Try: ip netns delete {name}"
-            ) from fault
-    path.unlink(missing_ok=True)
+        if fault.errno not in (errno.EINVAL, errno.ENOENT):  # never more than a plain file, or nothing
+            raise
 
 
 def names(prefix: str) -> list[str]:

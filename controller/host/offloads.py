@@ -20,24 +20,28 @@ _SIOCETHTOOL = 0x8946
 _GSTRINGS, _GSSET_INFO, _GFEATURES, _SFEATURES = 0x1B, 0x37, 0x3A, 0x3B
 _FEATURE_NAMES = 4  # ETH_SS_FEATURES
 _NAME_BYTES = 32
-_LEFT_TO_OTHERS = re.compile(r"tx-(checksum-.*|.*segmentation|gso-.*)|rx-gro(-.*)?|rx-lro")
+RECEIVED = re.compile(r"rx-gro(-.*)?|rx-lro")  # merges frames
+LEFT_TO_OTHERS = re.compile(rf"tx-(checksum-.*|.*segmentation|gso-.*)|{RECEIVED.pattern}")
 
 
-def disable(ifname: str) -> None:
+def disable(ifname: str, which: re.Pattern[str] = LEFT_TO_OTHERS) -> frozenset[str]:
     """Turns off, in the calling thread's namespace, every checksum and segmentation offload of the link. Idempotent.
 
+    which: RECEIVED: only those by which frames come out of the device merged. Returns those that were on.
     Raises HostError when the link is missing or one of them stays on.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         names = _feature_names(control, ifname)
-        if wrong := _active(control, ifname, names):
+        before = wrong = _active(control, ifname, names, which)
+        if wrong:
             _switch(control, ifname, names, wrong, on=False)
-            wrong = _active(control, ifname, names)
+            wrong = _active(control, ifname, names, which)
     if wrong:
         raise HostError(
             f"{ifname}: offloads stay on: {', '.join(sorted(wrong))}",
             "This driver cannot work without them behind a userspace datapath: use another kind of device",
         )
+    return before
 
 
 def restore(ifname: str, names: Iterable[str]) -> None:
@@ -45,18 +49,25 @@ def restore(ifname: str, names: Iterable[str]) -> None:
     wanted = frozenset(names)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         known = _feature_names(control, ifname)
-        if missing := wanted - _active(control, ifname, known):
+        if missing := wanted - _active(control, ifname, known, LEFT_TO_OTHERS):
             _switch(control, ifname, known, missing, on=True)
-            missing = wanted - _active(control, ifname, known)
+            missing = wanted - _active(control, ifname, known, LEFT_TO_OTHERS)
     if missing:
         listed = sorted(missing)
         raise HostError(f"{ifname}: offloads stay off: {', '.join(listed)}", f"Try: ethtool -K {ifname} {listed[0]} on")
 
 
-def active(ifname: str) -> frozenset[str]:
+def active(ifname: str, which: re.Pattern[str] = LEFT_TO_OTHERS) -> frozenset[str]:
     """The offloads that `disable` would turn off and that are on. Raises HostError when the link is missing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        return _active(control, ifname, _feature_names(control, ifname))
+        return _active(control, ifname, _feature_names(control, ifname), which)
+
+
+def is_active(ifname: str, feature: str) -> bool:
+    """Whether a feature is on, by its name in `ethtool -k`'s long form. Raises HostError when the link is missing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        on, _ = _states(control, ifname, _feature_names(control, ifname)).get(feature, (0, 0))
+    return bool(on)
 
 
 def _feature_names(control: socket.socket, ifname: str) -> list[str]:
@@ -69,18 +80,25 @@ def _feature_names(control: socket.socket, ifname: str) -> list[str]:
     return [bytes(answer[start : start + _NAME_BYTES]).split(b"\0", 1)[0].decode() for start in starts]
 
 
-def _active(control: socket.socket, ifname: str, names: list[str]) -> frozenset[str]:
+def _active(control: socket.socket, ifname: str, names: list[str], which: re.Pattern[str]) -> frozenset[str]:
+    """Those that are on, and that can be turned off."""
+    return frozenset(
+        name
+        for name, (on, fixed) in _states(control, ifname, names).items()
+        if on and not fixed and which.fullmatch(name)
+    )
+
+
+def _states(control: socket.socket, ifname: str, names: list[str]) -> dict[str, tuple[int, int]]:
+    """By name: whether it is on, and whether it is a part of the device that nobody can change."""
     blocks = (len(names) + 31) // 32
     answer = bytearray(struct.pack("=II", _GFEATURES, blocks)) + bytearray(blocks * 16)
     _ioctl(control, ifname, answer)
     words = [struct.unpack_from("=IIII", answer, 8 + 16 * block) for block in range(blocks)]
-    return frozenset(
-        name
+    return {
+        name: (words[index // 32][2] >> index % 32 & 1, words[index // 32][3] >> index % 32 & 1)
         for index, name in enumerate(names)
-        if _LEFT_TO_OTHERS.fullmatch(name)
-        and words[index // 32][2] >> index % 32 & 1  # active
-        and not words[index // 32][3] >> index % 32 & 1  # never_changed: part of the device
-    )
+    }
 
 
 def _switch(control: socket.socket, ifname: str, names: list[str], chosen: frozenset[str], on: bool) -> None:

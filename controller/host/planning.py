@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping, Sequence
 
+from controller.dataplane.macs import mac_number, router_mac, system_in
+from controller.host.latency.surroundings import Aims, neighbours
+from controller.host.latency.targets import Target, targets
+from controller.host.link_codec import Link
+from controller.host.send_buffer import new_socket_bytes
 from controller.host.settings import AgentConfig
-from controller.host.wishes import HeldVif, Planned, plan
+from controller.host.wishes import HeldVif, Known, Planned, plan
 from ovsdb.rows import Snapshot
 from policies.model import PolicySet
 
@@ -16,18 +20,26 @@ class Planner:
 
     def __init__(self, config: AgentConfig) -> None:
         self._config = config
-        self._made: tuple[Sequence[HeldVif], PolicySet, Mapping[str, int], int, Planned] | None = None
+        self._targets: Mapping[int, Target] = {}  # of the last plan
+        self._made: tuple[Sequence[HeldVif], PolicySet, Known, int, Planned] | None = None
 
-    def plan(self, held: Sequence[HeldVif], policies: PolicySet, snapshot: Snapshot) -> Planned:
+    def plan(
+        self, held: Sequence[HeldVif], policies: PolicySet, snapshot: Snapshot, buffer_bytes: int | None = None
+    ) -> Planned:
+        """buffer_bytes: what vswitchd may have on its way to devices; None: as much as a new socket."""
         nodes = {path: number for (kind, path), number in snapshot.numbers.items() if kind == "node"}
-        buffer_bytes = send_buffer_bytes()
-        if self._made is None or self._made[:-1] != (held, policies, nodes, buffer_bytes):
-            planned = plan(held, policies, nodes, self._config, buffer_bytes)
-            self._made = held, policies, nodes, buffer_bytes, planned
+        own_mac = mac_number(router_mac(system_in(snapshot.other_config), self._config.chassis))
+        known = Known(nodes, own_mac)
+        buffer_bytes = new_socket_bytes() if buffer_bytes is None else buffer_bytes
+        if self._made is None or self._made[:-1] != (held, policies, known, buffer_bytes):
+            planned = plan(held, policies, known, self._config, buffer_bytes)
+            self._made = held, policies, known, buffer_bytes, planned
+            self._targets = targets(held, policies, planned.wishes, self._config.uplinks, own_mac)
         return self._made[-1]
 
-
-def send_buffer_bytes() -> int:
-    """What a socket made now may have on its way: net.core.wmem_default, which not every namespace shows."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as new:
-        return new.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    def aims(self, policies: PolicySet, snapshot: Snapshot, links: Mapping[str, Link]) -> Aims:
+        """Whom to probe, by the last plan. links: of this host, by name."""
+        config, devices = self._config, (target.device for target in self._targets.values())
+        down = frozenset(device for device in devices if device in links and not links[device].running)
+        hosts, system = snapshot.chassis.values(), system_in(snapshot.other_config)
+        return Aims(self._targets, *neighbours(policies, config.uplinks, config.chassis, hosts, system), down)

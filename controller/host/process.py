@@ -1,8 +1,26 @@
-"""When a process was started, which tells it from a later one of the same number."""
+"""A process of some instance, told from a later one of the same number by when it was started."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """started: in ticks since boot, see `start_time`."""
+
+    pid: int
+    started: int
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is still there, and no other one of the same number."""
+        return start_time(self.pid) == self.started
+
+    @property
+    def network(self) -> Path:
+        return Path(f"/proc/{self.pid}/ns/net")
 
 
 def start_time(pid: int) -> int | None:

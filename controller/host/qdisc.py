@@ -7,7 +7,7 @@ few system calls, whatever its size.
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ from types import TracebackType
 from controller.host import link_codec, qdisc_steering
 from controller.host import qdisc_codec as codec
 from controller.host.errors import HostError
-from controller.host.qdisc_frames import Request
+from controller.host.qdisc_frames import Request, places
 from controller.host.qdisc_socket import KernelRefusal, QdiscSocket
 from controller.host.queue_ids import vif_of
 from controller.host.queue_tree import (
@@ -31,6 +31,7 @@ from controller.host.queue_tree import (
 from controller.stream.messages import QueueSample
 
 _GONE = (errno.ENODEV, errno.ENXIO)
+_FEW = 100  # that are asked for one by one
 
 
 class QdiscError(HostError):
@@ -52,9 +53,10 @@ class TrafficControl:
     Raises HostError when the namespace can not be entered.
     """
 
-    def __init__(self, netns: Path | None = None) -> None:
+    def __init__(self, netns: Path | None = None, port: int = 0) -> None:
+        """port: see QdiscSocket."""
         self._netns = netns
-        self._socket = QdiscSocket(netns)
+        self._socket = QdiscSocket(netns, port)
 
     def __enter__(self) -> TrafficControl:
         return self
@@ -64,6 +66,11 @@ class TrafficControl:
 
     def close(self) -> None:
         self._socket.close()
+
+    @property
+    def port(self) -> int:
+        """See QdiscSocket."""
+        return self._socket.port
 
     def apply(self, link: int | str, plan: QueuePlan | None) -> list[Change]:
         """Makes the tree of a device, named or by index, the planned one; None: the one that the kernel gives.
@@ -106,13 +113,23 @@ class TrafficControl:
                     samples[vif] = codec.class_sample(body)
         return samples
 
-    def read_roots(self) -> dict[int, codec.RootRow]:
-        """The outermost qdisc of each device that was given one, by its index: all in one reading. Raises QdiscError.
+    def class_counters(self, ifindex: int) -> list[bytes]:
+        """What the kernel says of each class of a device, for a CounterReader. Raises QdiscError."""
+        return self._dump(ifindex, codec.ask_classes(ifindex))
 
-        Its counters are those of the whole tree.
-        """
-        rows = map(codec.root_row, self._dump("any", codec.ask_qdiscs()))
-        return {row.ifindex: row for row in rows if row is not None}
+    def root_counters(self, ifindexes: Sequence[int]) -> list[bytes | None]:
+        """Likewise of the outermost qdisc of each of these devices; None: it was given none. Raises QdiscError."""
+        answers = self._ask("any", [codec.ask_qdisc(ifindex, ROOT) for ifindex in ifindexes])
+        return [answer if isinstance(answer, bytes) and codec.class_id(answer) else None for answer in answers]
+
+    def all_root_counters(self) -> dict[int, bytes]:
+        """The same of all devices in one reading, by index. Raises QdiscError."""
+        found = {}
+        for body in self._dump("any", codec.ask_qdiscs()):
+            ifindex, handle, parent = places(body)
+            if parent == ROOT and handle:
+                found[ifindex] = body
+        return found
 
     def _remove(self, link: int | str, ifindex: int) -> list[Change]:
         root = self._root(link, ifindex)
@@ -130,8 +147,7 @@ class TrafficControl:
             return _Found(QueuePlan(), {})
         qdiscs: dict[int, QdiscPlan] = {ROOT: root.plan}
         classes = self._classes(link, ifindex) if isinstance(root.plan, HtbPlan) else []
-        answers = self._ask(link, [codec.ask_qdisc(ifindex, row.place) for row in classes if row.leaf])
-        for row in (codec.qdisc_row(answer) for answer in answers if isinstance(answer, bytes)):
+        for row in self._leaves(link, ifindex, {row.place for row in classes if row.leaf}):
             qdiscs[row.parent] = row.plan
         filters: dict[SteeringPlan, int] = {}
         for parent, qdisc in qdiscs.items():
@@ -141,6 +157,17 @@ class TrafficControl:
                 qdiscs[parent] = replace(qdisc, steers=steering.steers)
                 filters.update(steering.handles)
         return _Found(QueuePlan(qdiscs, {row.place: row.plan for row in classes}, frozenset(filters)), filters)
+
+    def _leaves(self, link: int | str, ifindex: int, parents: Set[int]) -> Iterator[codec.QdiscRow]:
+        """The qdiscs below these classes. Many questions cost more than reading those of all devices, few less."""
+        if len(parents) < _FEW:
+            answers = self._ask(link, [codec.ask_qdisc(ifindex, parent) for parent in parents])
+            yield from (codec.qdisc_row(answer) for answer in answers if isinstance(answer, bytes))
+            return
+        for body in self._dump(link, codec.ask_qdiscs()):
+            index, _, parent = places(body)
+            if index == ifindex and parent in parents:
+                yield codec.qdisc_row(body)
 
     def _root(self, link: int | str, ifindex: int) -> codec.QdiscRow | None:
         """None for the qdisc that the kernel gives every device."""
@@ -183,9 +210,9 @@ class TrafficControl:
         )
 
 
-def apply(link: int | str, plan: QueuePlan | None, netns: Path | None = None) -> list[Change]:
+def apply(link: int | str, plan: QueuePlan | None, netns: Path | None = None, port: int = 0) -> list[Change]:
     """As TrafficControl.apply, with a socket of its own: for a namespace that must not be kept alive."""
-    with TrafficControl(netns) as control:
+    with TrafficControl(netns, port) as control:
         return control.apply(link, plan)
 
 

@@ -10,7 +10,8 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from controller.host import qdisc_steering
+from controller.host import leaf_codec, qdisc_steering
+from controller.host.congestion import FqCodelPlan, RedPlan
 from controller.host.qdisc_frames import (
     CREATE,
     DUMP,
@@ -33,11 +34,9 @@ from controller.host.queue_tree import (
     BfifoPlan,
     Change,
     ClassPlan,
-    FilterPlan,
     ForeignPlan,
     HeadDropPlan,
     HtbPlan,
-    MarkPlan,
     QdiscPlan,
     SteeringPlan,
     Steers,
@@ -71,15 +70,6 @@ class QdiscRow:
 
 
 @dataclass(frozen=True, slots=True)
-class RootRow:
-    """The outermost qdisc of a device."""
-
-    ifindex: int
-    handle: int
-    sample: QueueSample
-
-
-@dataclass(frozen=True, slots=True)
 class ClassRow:
     place: int
     plan: ClassPlan
@@ -102,7 +92,7 @@ def ask_classes(ifindex: int) -> Request:
 
 def requests_of(ifindex: int, change: Change, filters: Mapping[SteeringPlan, int]) -> Iterator[Request]:
     """What to send for one change. filters: the kernel's handles of those that are there."""
-    if isinstance(change.item, (FilterPlan, MarkPlan)):
+    if isinstance(change.item, SteeringPlan):
         yield qdisc_steering.steer(ifindex, change, change.item, filters)
     elif isinstance(change.item, ClassPlan):
         yield _class_request(ifindex, change, change.item)
@@ -141,6 +131,10 @@ def qdisc_row(body: bytes) -> QdiscRow:
         plan = BfifoPlan(*struct.unpack_from("=I", own))
     elif kind == "pfifo_head_drop":
         plan = HeadDropPlan(*struct.unpack_from("=I", own))
+    elif kind == "red":
+        plan = leaf_codec.red(own)
+    elif kind == "fq_codel":
+        plan = leaf_codec.fq_codel(own)
     elif kind == "tbf":
         nested = dict(attributes(own))
         rate, _, limit_bytes, ticks, _ = _TBF.unpack_from(nested[_PARAMETERS])
@@ -148,13 +142,8 @@ def qdisc_row(body: bytes) -> QdiscRow:
     return QdiscRow(found.parent, found.handle, plan, _sample(found.attributes))
 
 
-def root_row(body: bytes) -> RootRow | None:
-    """None: one inside a tree, or that the kernel gave. Leaves unread what only changes need to know."""
-    ifindex, handle, parent = places(body)
-    return RootRow(ifindex, handle, _sample(row(body).attributes)) if parent == ROOT and handle else None
-
-
 def class_id(body: bytes) -> int:
+    """Or of a qdisc its handle; 0: the kernel's own choice."""
     return places(body)[1]
 
 
@@ -189,6 +178,10 @@ def _qdisc_options(item: QdiscPlan) -> bytes:
         return options("bfifo", struct.pack("=I", item.limit_bytes), nested=False)
     if isinstance(item, HeadDropPlan):
         return options("pfifo_head_drop", struct.pack("=I", item.limit_packets), nested=False)
+    if isinstance(item, RedPlan):
+        return options("red", leaf_codec.red_options(item))
+    if isinstance(item, FqCodelPlan):
+        return options("fq_codel", leaf_codec.fq_codel_options(item))
     if isinstance(item, TbfPlan):
         rate, wide = _rate(item.rate_kbps, _TBF_RATE64)
         body = _TBF.pack(rate, bytes(_RATE.size), item.limit_bytes, _ticks(item.burst_us), 0)

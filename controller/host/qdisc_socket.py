@@ -5,6 +5,7 @@ Its own, beside pyroute2's, because a tree of hundreds of classes has to be writ
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -20,7 +21,7 @@ _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 _REQUEST, _ACKNOWLEDGE = 0x1, 0x4
 _ERROR, _DONE = 2, 3
 _INTERRUPTED = 0x10  # flag: what is dumped changed meanwhile
-_SOL_NETLINK, _CAP_ACK, _EXT_ACK = 270, 10, 11
+_SOL_NETLINK, _CAP_ACK, _EXT_ACK, _STRICT_CHECK = 270, 10, 11, 12
 _CAPPED, _EXTENDED = 0x100, 0x200  # flags of an answer
 _BATCH = 128  # requests a send; their answers fit the receive buffer
 _RECEIVE_BYTES = 1 << 20
@@ -29,23 +30,33 @@ _TIMEOUT_S = 10.0  # the kernel answers at once, or something is very wrong
 
 
 class KernelRefusal(Exception):
-    """The kernel's answer to one request. code: an errno."""
+    """The kernel's answer to one request. code: an errno; text: its own words, often none."""
 
     def __init__(self, request: Request, code: int, text: str) -> None:
         super().__init__(f"{request.what}: {os.strerror(code)}" + (f" ({text})" if text else ""))
-        self.code = code
+        self.code, self.text = code, text
 
 
 class QdiscSocket:
-    """Stays in the network namespace that it was opened in, which it keeps alive: close it soon if that is not ours."""
+    """Stays in the network namespace that it was opened in, which it keeps alive: close it soon if that is not ours.
 
-    def __init__(self, netns: Path | None = None) -> None:
+    port: what `port` shall be, as long as nobody has that in the namespace; 0: the kernel chooses.
+    """
+
+    def __init__(self, netns: Path | None = None, port: int = 0) -> None:
         with namespace.entered(netns):
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
         self._socket.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
         self._socket.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
+        self._socket.setsockopt(_SOL_NETLINK, _STRICT_CHECK, 1)  # a dump of some is of those, not of everything
         self._socket.settimeout(_TIMEOUT_S)
+        try:
+            self._socket.bind((port, 0))  # now, so that `port` is known
+        except OSError as fault:
+            if not port or fault.errno != errno.EADDRINUSE:
+                raise
+            self._socket.bind((0, 0))
         self._sequence = 0
 
     def __enter__(self) -> QdiscSocket:
@@ -56,6 +67,11 @@ class QdiscSocket:
 
     def close(self) -> None:
         self._socket.close()
+
+    @property
+    def port(self) -> int:
+        """What the kernel names when it tells others of a change that was asked for here."""
+        return int(self._socket.getsockname()[0])
 
     def dump(self, request: Request) -> list[bytes]:
         """The bodies of all answers, of one moment. Raises KernelRefusal, OSError."""

@@ -1,4 +1,4 @@
-"""How a frame finds its class, by source MAC or by code point, as u32 filters and back. Pure.
+"""How a frame finds its class, by its source or by code point, as u32 filters and back. Pure.
 
 In either form rules lead through one hash table, whose bucket leaves nothing or little to compare, so that many filters
 cost no more than one. u32 counts from the network header.
@@ -7,6 +7,10 @@ Source MAC: it ends 2 bytes before that header, or 6 where a VLAN tag stands in 
 frames, and for tagged ones) lead to the table, its bucket the MAC's last byte; the rule for all moves the origin by the
 4 bytes of a tag, so that one filter a VIF serves both. It is tried first: a tag that the kernel keeps beside the frame
 does not move the MAC.
+
+Source address: all that a router sends has one MAC, so in that MAC's bucket rules lead on to a table for each IP
+version, its bucket the last byte of the address. They compare the two bytes behind the MAC, the type or a tag, and
+move the origin behind the tag, so that one filter an address serves frames with and without.
 
 Code point: the bucket is the code point itself. What stands before the network header tells IPv4 from IPv6 (whose
 traffic class straddles bytes); a tag stands before that header, too, but for kernels that let the header begin with it.
@@ -19,16 +23,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from controller.host.qdisc_frames import CREATE, DUMP, KIND, OPTIONS, Request, attribute, attributes, head, options, row
-from controller.host.queue_tree import Change, FilterPlan, MarkPlan, SteeringPlan, Steers, Verb
+from controller.host.queue_tree import (
+    AddressPlan,
+    Change,
+    FilterPlan,
+    MarkPlan,
+    RouterPlan,
+    SteeringPlan,
+    Steers,
+    Verb,
+)
 
 _NEW_FILTER, _DELETE_FILTER, _GET_FILTER = 44, 45, 46
 _CLASS_ID, _HASH, _LINK, _DIVISOR, _SELECTOR = 1, 2, 3, 4, 5  # attributes
 _ALL, _TAGGED = 0x0003, 0x8100  # protocols
 _PRIORITY = {_ALL: 1, _TAGGED: 2}
-_TABLE = 0x00100000  # handle of the hash table
+_TABLE = 0x00100000  # handle of the hash table, and
+_ADDRESS_TABLES = {4: 0x00200000, 6: 0x00300000}  # of those of source addresses, by IP version
+_TABLE_OF = 0xFFF00000  # of the handle of a bucket or rule
 _ROOT_TABLES = 0x80000000  # handles of the tables that each priority starts from
 _MAC_OFFSET = -12  # of the MAC from the end of a tag
 _TAG_BYTES = 4
+_ETHER_TYPE = {4: 0x0800, 6: 0x86DD}
+_ADDRESS_WORDS = {4: (8,), 6: (4, 8, 12, 16)}  # offsets of a source address from an origin 4 bytes into the packet
 _CODE_POINT = {0x0800: 0x00FC0000, 0x86DD: 0x0FC00000}  # where it stands in the first word of IPv4 and of IPv6
 _TERMINAL, _MOVE_ORIGIN = 1, 2 | 8  # flags of a selector
 _SELECTOR_HEAD = struct.Struct("=BBBx2xHhh")  # flags, -, number of keys, -, move of the origin, -, offset of the hash
@@ -52,15 +69,16 @@ class Steering:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """buckets: of the table, as the kernel has it. links: protocol and selector of each rule that leads to it."""
+    """tables: how many buckets each has, by its handle. links: protocol and selector of each rule that leads to the
+    first one from the start."""
 
-    buckets: bytes
+    tables: Mapping[int, int]
     links: tuple[tuple[int, bytes], ...]
 
     @property
     def parts(self) -> set[object]:
         return {
-            (_TABLE, self.buckets),
+            *((table, struct.pack("=I", buckets)) for table, buckets in self.tables.items()),
             (_ROOT_TABLES, struct.pack("=I", 1)),
             *((protocol, struct.pack("=I", _TABLE), selector) for protocol, selector in self.links),
         }
@@ -84,14 +102,14 @@ def _to_code_point(ether_type: int, begins_with_tag: bool) -> bytes:
 
 _FORMS = {
     Steers.SOURCE: _Form(
-        struct.pack("=I", 256),
+        dict.fromkeys((_TABLE, *_ADDRESS_TABLES.values()), 256),
         (
             (_ALL, _selector(_MOVE_ORIGIN, move=_TAG_BYTES, hash_offset=-6, hash_mask=0xFF)),
             (_TAGGED, _selector(0, hash_offset=-10, hash_mask=0xFF)),
         ),
     ),
     Steers.MARK: _Form(
-        struct.pack("=I", 64),
+        {_TABLE: 64},
         tuple((_ALL, _to_code_point(type_, tagged)) for type_ in _CODE_POINT for tagged in (False, True)),
     ),
 }
@@ -107,9 +125,10 @@ def forget(ifindex: int, qdisc: int, what: str) -> Request:
 
 
 def prepare(ifindex: int, qdisc: int, steers: Steers, what: str) -> Iterator[Request]:
-    """The table, empty, and the rules that lead to it."""
+    """The tables, empty, and the rules that lead to the first."""
     form = _FORMS[steers]
-    yield _new(ifindex, _TABLE, qdisc, _ALL, attribute(_DIVISOR, form.buckets), what)
+    for table, buckets in form.tables.items():
+        yield _new(ifindex, table, qdisc, _ALL, attribute(_DIVISOR, struct.pack("=I", buckets)), what)
     for protocol, selector in form.links:
         link = attribute(_LINK, struct.pack("=I", _TABLE)) + attribute(_SELECTOR, selector)
         yield _new(ifindex, 0, qdisc, protocol, link, what)
@@ -120,11 +139,7 @@ def steer(ifindex: int, change: Change, item: SteeringPlan, handles: Mapping[Ste
     if change.verb is Verb.DELETE:
         start = head(ifindex, handles[item], item.qdisc, _info(_ALL))
         return Request(_DELETE_FILTER, 0, start + attribute(KIND, b"u32\0"), str(change))
-    rule = (
-        attribute(_CLASS_ID, struct.pack("=I", item.target))
-        + attribute(_HASH, _bucket(item))
-        + attribute(_SELECTOR, _selector(_TERMINAL, _keys(item)))
-    )
+    rule = b"".join(attribute(part, value) for part, value in _parts(item).items())
     return _new(ifindex, 0, item.qdisc, _ALL, rule, str(change))
 
 
@@ -144,7 +159,7 @@ def steering_of(qdisc: int, rows: Sequence[FilterRow]) -> Steering:
             return Steering(None)
         if _DIVISOR in found.options:
             tables.add((found.handle if found.handle < _ROOT_TABLES else _ROOT_TABLES, found.options[_DIVISOR]))
-        elif _LINK in found.options:
+        elif _LINK in found.options and _table_of(found.options) not in (_TABLE, *_ADDRESS_TABLES.values()):
             tables.add((found.protocol, found.options[_LINK], found.options.get(_SELECTOR)))
         elif found.options:  # none: a row that only announces a priority and protocol
             rules.append((found.handle, found.options))
@@ -162,33 +177,103 @@ def _new(ifindex: int, handle: int, qdisc: int, protocol: int, rule: bytes, what
     return Request(_NEW_FILTER, CREATE, head(ifindex, handle, qdisc, _info(protocol)) + options("u32", rule), what)
 
 
-def _keys(item: SteeringPlan) -> bytes:
-    """Of a MAC its first four and last two bytes; of a code point nothing: its bucket holds no other."""
+def _parts(item: SteeringPlan) -> dict[int, bytes]:
+    """The attributes of the rule."""
+    if isinstance(item, RouterPlan):
+        leads, selector = (_LINK, _ADDRESS_TABLES[item.version]), _to_addresses(item)
+    else:
+        leads, selector = (_CLASS_ID, item.target), _selector(_TERMINAL, _keys(item))
+    return {leads[0]: struct.pack("=I", leads[1]), _HASH: struct.pack("=I", _bucket(item)), _SELECTOR: selector}
+
+
+def _to_addresses(item: RouterPlan) -> bytes:
+    """Only the words that end in the MAC's last bytes and what follows them tell the versions and forms apart."""
+    outer, inner, move = _ETHER_TYPE[item.version], b"", 0
+    if item.is_tagged:
+        outer, inner, move = _TAGGED, _key(0xFFFF, outer, -_TAG_BYTES), _TAG_BYTES
+    return _selector(
+        _MOVE_ORIGIN if item.is_tagged else 0,
+        _mac_keys(item.mac, outer) + inner,
+        move=move,
+        hash_offset=_ADDRESS_WORDS[item.version][-1] + move,
+        hash_mask=0xFF,
+    )
+
+
+def _keys(item: FilterPlan | AddressPlan | MarkPlan) -> bytes:
+    """Of a code point nothing: its bucket holds no other."""
     if isinstance(item, MarkPlan):
         return b""
-    return _key(0xFFFFFFFF, item.mac >> 16, _MAC_OFFSET) + _key(0xFFFF0000, (item.mac & 0xFFFF) << 16, _MAC_OFFSET + 4)
+    if isinstance(item, FilterPlan):
+        return _mac_keys(item.mac)
+    words, offsets = _words(item), _ADDRESS_WORDS[item.version]
+    return b"".join(_key(0xFFFFFFFF, word, offset) for word, offset in zip(words, offsets, strict=True))
 
 
-def _bucket(item: SteeringPlan) -> bytes:
-    number = item.code_point if isinstance(item, MarkPlan) else item.mac & 0xFF
-    return struct.pack("=I", _TABLE | number << 12)
+def _mac_keys(mac: int, follows: int | None = None) -> bytes:
+    """follows: the two bytes behind it; None: any."""
+    mask = 0xFFFF0000 if follows is None else 0xFFFFFFFF
+    last = (mac & 0xFFFF) << 16 | (follows or 0)
+    return _key(0xFFFFFFFF, mac >> 16, _MAC_OFFSET) + _key(mask, last, _MAC_OFFSET + 4)
+
+
+def _words(item: AddressPlan) -> tuple[int, ...]:
+    count = len(_ADDRESS_WORDS[item.version])
+    return struct.unpack(f">{count}I", item.address.to_bytes(4 * count, "big"))
+
+
+def _bucket(item: SteeringPlan) -> int:
+    if isinstance(item, MarkPlan):
+        return _TABLE | item.code_point << 12
+    if isinstance(item, AddressPlan):
+        return _ADDRESS_TABLES[item.version] | (item.address & 0xFF) << 12
+    return _TABLE | (item.mac & 0xFF) << 12
 
 
 def _item_of(steers: Steers, qdisc: int, rule: Mapping[int, bytes]) -> SteeringPlan | None:
     """None when the rule is not one that `steer` writes."""
-    selector, place, target = (rule.get(part, b"") for part in (_SELECTOR, _HASH, _CLASS_ID))
-    if len(target) != 4 or len(place) != 4:
+    item = _read_mark(qdisc, rule) if steers is Steers.MARK else _read_source(qdisc, rule)
+    wanted = {} if item is None else _parts(item)
+    return item if wanted and all(rule.get(part) == value for part, value in wanted.items()) else None
+
+
+def _read_mark(qdisc: int, rule: Mapping[int, bytes]) -> MarkPlan | None:
+    place, target = _number(rule, _HASH), _number(rule, _CLASS_ID)
+    return None if place is None or target is None else MarkPlan(qdisc, (place & ~_TABLE_OF) >> 12, target)
+
+
+def _read_source(qdisc: int, rule: Mapping[int, bytes]) -> SteeringPlan | None:
+    """What of it is compared says what it is; whether all of it is as it should be, not."""
+    versions = {table: version for version, table in _ADDRESS_TABLES.items()}
+    link, target, compared = _number(rule, _LINK), _number(rule, _CLASS_ID), _compared(rule)
+    if link in versions and len(compared) in (2, 3):
+        return RouterPlan(qdisc, _mac_of(compared), versions[link], len(compared) == 3)
+    if target is None or not compared:
         return None
-    (class_id,) = struct.unpack("=I", target)
-    item: SteeringPlan
-    if steers is Steers.MARK:
-        item = MarkPlan(qdisc, (struct.unpack("=I", place)[0] & 0xFF000) >> 12, class_id)
-    elif len(selector) == _SELECTOR_HEAD.size + 4 + 2 * _KEY_BYTES:
-        mac = struct.unpack_from(">I", selector, 20)[0] << 16 | struct.unpack_from(">H", selector, 36)[0]
-        item = FilterPlan(qdisc, mac, class_id)
-    else:
-        return None
-    return item if selector == _selector(_TERMINAL, _keys(item)) and place == _bucket(item) else None
+    version = versions.get(_table_of(rule))
+    if version is not None:
+        return AddressPlan(qdisc, version, int.from_bytes(struct.pack(f">{len(compared)}I", *compared), "big"), target)
+    return FilterPlan(qdisc, _mac_of(compared), target) if len(compared) == 2 else None
+
+
+def _mac_of(compared: Sequence[int]) -> int:
+    return compared[0] << 16 | compared[1] >> 16
+
+
+def _compared(rule: Mapping[int, bytes]) -> list[int]:
+    """The values of the keys of its selector."""
+    keys = rule.get(_SELECTOR, b"")[_SELECTOR_HEAD.size + 4 :]
+    return [struct.unpack_from(">I", keys, at + 4)[0] for at in range(0, len(keys) - _KEY_BYTES + 1, _KEY_BYTES)]
+
+
+def _table_of(rule: Mapping[int, bytes]) -> int:
+    """Handle of the table that it stands in."""
+    return (_number(rule, _HASH) or 0) & _TABLE_OF
+
+
+def _number(rule: Mapping[int, bytes], part: int) -> int | None:
+    value = rule.get(part, b"")
+    return int(struct.unpack("=I", value)[0]) if len(value) == 4 else None
 
 
 def _info(protocol: int) -> int:

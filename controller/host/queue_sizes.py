@@ -5,9 +5,10 @@ Rates are kbit/s, sizes bytes of whole frames without FCS, depths of buckets mic
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-FRAME_BYTES = 1518  # largest frame on the wire, with a VLAN tag, without FCS
+HEADER_BYTES = 18  # of Ethernet, with a VLAN tag, without FCS
+FRAME_BYTES = 1500 + HEADER_BYTES  # largest frame on the wire, where a segment does not say otherwise
 LEAST_KBPS = 1  # no rate may be 0
 MOST_TOKEN_KBPS = 128  # rate of a class without a guarantee, see `token_kbps`
 TOKEN_SHARE = 2000  # one part in so many of the level's width, and
@@ -16,19 +17,10 @@ PASS_KBPS = 1_000_000_000  # never in the way
 BURST_US = 2000  # depth of a bucket: two milliseconds at its rate,
 LEAST_BURST_BYTES = 6000  # but four frames at least, so that a timer some milliseconds late loses nothing
 MOST_BURST_US = 200_000_000  # the kernel's field ends at 274 s
-LEAST_QUEUE_BYTES = 3 * FRAME_BYTES
+LEAST_FRAMES = 3  # that a queue holds
+LEAST_QUEUE_BYTES = LEAST_FRAMES * FRAME_BYTES
 MOST_LEAF_BYTES = 60_000
 MOST_QUANTUM_BYTES = 200_000  # ratios of weights beyond 131 flatten out
-
-
-def leaf_budget(send_buffer_bytes: int, leaves: int) -> int:
-    """The most that each of so many leaves may queue so that all of them fill at most half of a send buffer.
-
-    leaves: a VIF whose traffic is divided into classes has one for each class. OVS's userspace datapath sends through
-    one socket, which is charged with about twice the bytes of what is queued; a full buffer would stop every port.
-    Three frames at least, 60 kB at most.
-    """
-    return max(LEAST_QUEUE_BYTES, min(MOST_LEAF_BYTES, send_buffer_bytes // (2 * max(1, leaves))))
 
 
 def token_kbps(width_kbps: int, siblings: int) -> int:
@@ -39,7 +31,22 @@ def token_kbps(width_kbps: int, siblings: int) -> int:
     two, so that another sibling seldom changes it.
     """
     bound_kbps = min(MOST_TOKEN_KBPS, width_kbps // TOKEN_SHARE, width_kbps // TOKENS_SHARE // max(1, siblings))
-    return 1 << max(LEAST_KBPS, bound_kbps).bit_length() - 1
+    return _power_of_two(bound_kbps)
+
+
+def leaving_kbps(width_kbps: int, rates_kbps: Sequence[int], weights: Sequence[float]) -> list[int]:
+    """At which siblings send while all of them have something to send: what each is sure of, the rest by weight.
+
+    What goes beyond the sure rate is rounded down to a power of two, as with tokens: what follows from it would else
+    change with every sibling.
+    """
+    spare_kbps, whole = max(0, width_kbps - sum(rates_kbps)), sum(weights)
+    shares = (rate + int(spare_kbps * weight / whole) for rate, weight in zip(rates_kbps, weights, strict=True))
+    return [max(rate, _power_of_two(share)) for rate, share in zip(rates_kbps, shares, strict=True)]
+
+
+def _power_of_two(rate_kbps: int) -> int:
+    return 1 << max(LEAST_KBPS, rate_kbps).bit_length() - 1
 
 
 def quanta(weights: Iterable[float]) -> list[int]:

@@ -11,6 +11,8 @@ import enum
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 
+from controller.host.congestion import FqCodelPlan, RedPlan
+
 ROOT = 0xFFFFFFFF  # parent of the outermost qdisc of a device
 MAJOR = 0xFFFF0000  # of a handle or class id
 
@@ -19,7 +21,7 @@ class Steers(str, enum.Enum):
     """By what the filters of a qdisc find a frame's class, through tables that stand there before any filter."""
 
     NOTHING = "nothing"
-    SOURCE = "source MAC"
+    SOURCE = "source MAC, or behind a router's the source address"
     MARK = "code point"
 
 
@@ -58,7 +60,7 @@ class ForeignPlan:
     kind: str
 
 
-QdiscPlan = HtbPlan | BfifoPlan | HeadDropPlan | TbfPlan | ForeignPlan
+QdiscPlan = HtbPlan | BfifoPlan | HeadDropPlan | TbfPlan | RedPlan | FqCodelPlan | ForeignPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,27 @@ class FilterPlan:
 
 
 @dataclass(frozen=True, slots=True, order=True)
+class RouterPlan:
+    """In the HTB qdisc with handle `qdisc`, packets of this IP version in frames from source `mac`, that of a router,
+    are told by their source address. is_tagged: those in frames with a VLAN tag, else the others."""
+
+    qdisc: int
+    mac: int
+    version: int
+    is_tagged: bool
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AddressPlan:
+    """In the HTB qdisc with handle `qdisc`, what a router sends from source `address` belongs to class `target`."""
+
+    qdisc: int
+    version: int
+    address: int
+    target: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class MarkPlan:
     """In the HTB qdisc with handle `qdisc`, IP packets with this code point (DSCP, 0..63) belong to class `target`."""
 
@@ -92,7 +115,8 @@ class MarkPlan:
     target: int
 
 
-SteeringPlan = FilterPlan | MarkPlan
+SteeringPlan = FilterPlan | RouterPlan | AddressPlan | MarkPlan
+_RANKS = {kind: rank for rank, kind in enumerate((RouterPlan, FilterPlan, AddressPlan, MarkPlan))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +266,7 @@ def _outside_in(plan: QueuePlan, filters: Set[SteeringPlan]) -> list[SteeringPla
         return 0 if parent == ROOT else 1 + depth(parent & MAJOR)
 
     depths = {handle: depth(handle) for handle in {item.qdisc for item in filters}}
-    return sorted(filters, key=lambda item: (depths[item.qdisc], item.qdisc, item))
+    return sorted(filters, key=lambda item: (depths[item.qdisc], item.qdisc, _RANKS[type(item)], item))
 
 
 def _children_first(plan: QueuePlan, places: Set[int]) -> list[int]:

@@ -9,13 +9,21 @@ from pathlib import Path
 from controller.config import StateDir
 from controller.host.links import Mark
 
+BUFFER_RECORDS = "raised-buffers.*.json"  # in the run directory, see `AgentConfig.buffer_record`
+
+
+def uplink_of(key: str) -> str:
+    """The uplink of a key of `AgentConfig.uplinks`, as policies call it."""
+    return key.partition("#")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
     """system: prefix of the namespaces that are made for VIFs, and the name that everything made is marked with.
 
-    uplinks: uplink name -> device. controller: an OpenFlow target such as unix:openflow.sock; None: the bridge's
-    Controller rows are somebody else's (Mininet sets its own).
+    uplinks: uplink name -> device; further devices of the uplink as NAME#2, NAME#3, ... controller: an OpenFlow target
+    such as unix:openflow.sock; None: the bridge's Controller rows are somebody else's (Mininet sets its own).
+    raise_buffers: whether vswitchd's sockets are given larger buffers, see `send_buffer`.
     """
 
     chassis: str
@@ -27,6 +35,7 @@ class AgentConfig:
     controller: str | None = None
     datapath_type: str = "netdev"
     interval_s: float = 1.0
+    raise_buffers: bool = False
 
     @property
     def owner(self) -> str:
@@ -37,6 +46,11 @@ class AgentConfig:
     def plain_frames(self) -> bool:
         """Whether the datapath reads frames in userspace, where nobody would make up for offloads."""
         return self.datapath_type == "netdev"
+
+    @property
+    def buffer_record(self) -> Path:
+        """How large the buffers were that were raised."""
+        return self.state.run / f"raised-buffers.{self.chassis}.json"
 
     def mark(self, vif_name: str) -> Mark:
         return Mark(self.system, self.chassis, vif_name)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from controller.host.desired import Limits
+from controller.host.kinds.kind import Made
 from controller.host.wishes import HeldVif
 from ovsdb.rows import UNCLAIMED, VifStatus, VirtualInterface
 from ovsdb.switch import PortStatus
@@ -17,21 +17,23 @@ QUIET_S = 1.0  # how long one waits for somebody else's port before saying so
 
 @dataclass(frozen=True, slots=True)
 class VifInPass:
-    """fault: what is wrong; waiting: what somebody else has to do first. port: its device on the bridge, if any."""
+    """made: what its kind has to say. fault: what is wrong, there or with its limits."""
 
     vif: VirtualInterface
-    port: str | None = None
-    place: Path | None = None  # namespace of the end that we made
+    made: Made
     limits: Limits | None = None
-    queues_on_port: bool = True
     fault: str | None = None
-    waiting: str | None = None
+
+    @property
+    def port(self) -> str | None:
+        """Its device on the bridge, if any."""
+        return self.made.port.name if self.made.port else None
 
     @property
     def held(self) -> HeldVif | None:
         if self.port is None or self.limits is None:
             return None
-        return HeldVif(self.vif, self.port, self.limits, self.place, self.queues_on_port)
+        return HeldVif(self.vif, self.port, self.limits, self.made.place, self.made.device, self.made.has_queues)
 
 
 class Reporter:
@@ -66,15 +68,18 @@ class Reporter:
 
     def _status(self, one: VifInPass, port: PortStatus | None, queue_fault: str | None, now_s: float) -> VifStatus:
         waited_s = now_s - self._since_s.setdefault(one.vif.name, now_s)
-        if one.waiting is not None:
-            known = waited_s >= QUIET_S or one.vif.error is not None
-            return VifStatus("pending", one.waiting if known else None, chassis=UNCLAIMED if one.vif.chassis else None)
-        ofport = port.ofport if port else None
+        ofport, details = port.ofport if port else None, one.made.details
+        if one.made.waiting is not None and one.fault is None:
+            reason = one.made.waiting if waited_s >= QUIET_S or one.vif.error is not None else None
+            claim = UNCLAIMED if one.vif.kind == "port" and one.vif.chassis else None
+            return VifStatus("pending", reason, one.port, ofport, claim, details)
         claim = self._chassis if one.vif.chassis is None else None
+        if one.made.is_off_bridge:
+            return VifStatus("error" if one.fault else "ready", one.fault, None, None, claim, details)
         fault = one.fault or (queue_fault if ofport else _port_fault(one.port, port, waited_s))
         if fault is None and (ofport is None or one.vif.name not in self._queues_made):
-            return VifStatus("pending", None, one.port, ofport, claim)
-        return VifStatus("error" if fault else "ready", fault, one.port, ofport, claim)
+            return VifStatus("pending", None, one.port, ofport, claim, details)
+        return VifStatus("error" if fault else "ready", fault, one.port, ofport, claim, details)
 
 
 def _port_fault(name: str | None, port: PortStatus | None, waited_s: float) -> str | None:
@@ -90,4 +95,4 @@ def _port_fault(name: str | None, port: PortStatus | None, waited_s: float) -> s
 
 def settled(vifs: Mapping[str, VifInPass], statuses: Mapping[str, VifStatus]) -> bool:
     """Whether everything was tried: each VIF is ready, in error, or waiting for somebody else."""
-    return all(status.state != "pending" or vifs[name].waiting is not None for name, status in statuses.items())
+    return all(status.state != "pending" or vifs[name].made.waiting is not None for name, status in statuses.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_interface
 
 from policies.model import IPNetwork, Segment
@@ -19,9 +19,9 @@ class AddressBook:
     """Which addresses of each segment are taken, and by whom. Grows as VIFs are added."""
 
     def __init__(self, taken: Iterable[tuple[str, str, str]]) -> None:
-        """taken: segment, address with prefix length, VIF name."""
+        """taken: segment, address with or without prefix length, whose it is in words."""
         self._owner: dict[tuple[str, IPAddress], str] = {
-            (segment, ip_interface(address).ip): name for segment, address, name in taken
+            (segment, ip_interface(address).ip): owner for segment, address, owner in taken
         }
         self._lowest: dict[tuple[str, IPNetwork], int] = {}  # below it nothing is free
 
@@ -38,10 +38,8 @@ class AddressBook:
             )
         owner = self._owner.get((segment.name, address.ip))
         if owner is not None:
-            raise BadAddress(
-                f"address {address.ip} is that of VIF '{owner}' on segment '{segment.name}'. Choose another."
-            )
-        self._owner[segment.name, address.ip] = name
+            raise BadAddress(f"address {address.ip} is that of {owner} on segment '{segment.name}'. Choose another.")
+        self._owner[segment.name, address.ip] = vif_words(name)
         return str(address)
 
     def assign(self, segment: Segment, name: str) -> list[str]:
@@ -49,7 +47,7 @@ class AddressBook:
         return [str(self._assign(segment, subnet, name)) for subnet in segment.subnets]
 
     def _assign(self, segment: Segment, subnet: IPNetwork, name: str) -> IPInterface:
-        first, last = _assignable(subnet)
+        first, last = _assignable(segment, subnet)
         number = self._lowest.get((segment.name, subnet), first)
         while number <= last:
             address = ip_interface(
@@ -57,7 +55,7 @@ class AddressBook:
             )
             number += 1
             if (segment.name, address.ip) not in self._owner:
-                self._owner[segment.name, address.ip] = name
+                self._owner[segment.name, address.ip] = vif_words(name)
                 self._lowest[segment.name, subnet] = number
                 return address
         raise BadAddress(
@@ -120,9 +118,20 @@ def _reserved(subnet: IPNetwork) -> tuple[IPAddress, ...]:
     return (subnet.network_address, subnet.broadcast_address) if subnet.version == 4 else (subnet.network_address,)
 
 
-def _assignable(subnet: IPNetwork) -> tuple[int, int]:
-    """First and last, as numbers; the first usable address is left to a gateway if there is another one."""
+def _assignable(segment: Segment, subnet: IPNetwork) -> tuple[int, int]:
+    """First and last, as numbers. Where the segment does not say its gateway, the first usable address is left to one
+    if there is another."""
     reserved = _reserved(subnet)
     first = int(subnet.network_address) + (subnet.network_address in reserved)
     last = int(subnet.broadcast_address) - (subnet.broadcast_address in reserved)
-    return min(first + 1, last), last
+    return first if segment.gateways else min(first + 1, last), last
+
+
+def gateways(segments: Iterable[Segment]) -> Iterator[tuple[str, str, str]]:
+    """What Weir's own router has: segment, address, whose it is in words."""
+    for segment in segments:
+        yield from ((segment.name, str(gateway), "the gateway") for gateway in segment.gateways)
+
+
+def vif_words(name: str) -> str:
+    return f"VIF '{name}'"

@@ -19,3 +19,11 @@ class NotInForce(Exception):
     def __init__(self, lines: Iterable[str]) -> None:
         self.lines = tuple(lines)
         super().__init__("\n".join(self.lines))
+
+
+class Partly(NotInForce):
+    """Of many things asked for, `done` (names) are in force, and the others are not there; the lines say why."""
+
+    def __init__(self, lines: Iterable[str], done: Iterable[str]) -> None:
+        super().__init__(lines)
+        self.done = tuple(done)

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from controller.compiler.explain import Context, Explanation, cookie_in, explain
+from controller.compiler.packet_rates import PacketBound
 from controller.compiler.rule_meters import LOG, REJECT, MeterUse
+from controller.dataplane.meter_ids import NEIGHBOUR_METER, SERVICE_METERS
 from controller.intent.errors import Rejected
 from controller.intent.on_paper import Compiled
 from controller.world.desired import World
@@ -111,7 +113,8 @@ def of_cookie(cookie: int, world: World) -> Subject:
 
 def _behind(found: Explanation, world: World) -> tuple[str, tuple[str, ...], str | None]:
     kind = found.origin.kind.name.lower()
-    what = {"pipeline": "table", "unmatched": "node"}.get(kind, kind if kind in ("vif", "segment") else "rule")
+    named = {"pipeline": "table", "unmatched": "node", "service": "vif", "vif": "vif", "segment": "segment"}
+    what = named.get(kind, "rule")
     node = None
     if found.rule is not None:
         node = next(one.node for one in placed(world.policies) if one.rule.identity == found.rule.identity)
@@ -130,10 +133,15 @@ def _of_meter(number: int, world: World, bridges: Mapping[str, Compiled]) -> Sub
     for chassis, own in bridges.items():
         if number not in own.state.meters:
             continue
-        use = own.meters.get(number)
-        vif = names[use.vif if use is not None else number]
-        text = f"meter {number} of chassis {chassis}: {meter_purpose(use, vif, world)}"
-        rule = rule_named(use.rule, world) if use is not None else None
+        use = own.use_of(number)
+        vif = names.get(meter_owner(number, use))
+        text = f"meter {number} of chassis {chassis}: {meter_purpose(number, use, vif, world)}"
+        if isinstance(use, PacketBound) and use.node:
+            path = node_named(use.node, world)
+            return Subject("meter", text, vifs_below(path, world), node=path, meter=number)
+        if vif is None:
+            return Subject("meter", text, meter=number)
+        rule = rule_named(use.rule, world) if isinstance(use, MeterUse) else None
         return Subject("meter", text, (vif,), rule, world.snapshot.interfaces[vif].policy, meter=number)
     if number in names:
         vif = names[number]
@@ -143,14 +151,40 @@ def _of_meter(number: int, world: World, bridges: Mapping[str, Compiled]) -> Sub
     raise Rejected([f"meter {number} is none that the policy in force asks for. See ovs-ofctl dump-meters."])
 
 
-def meter_purpose(use: MeterUse | None, vif: str, world: World) -> str:
-    """use None: the VIF's own meter."""
+def meter_owner(number: int, use: MeterUse | PacketBound | None) -> int:
+    """The number of the VIF that the meter is for, 0: it is for the outside, or for all below a node.
+
+    use: of a rule's meter, or one of packets.
+    """
+    if use is not None:
+        return use.vif
+    if number == NEIGHBOUR_METER:
+        return 0
+    return number - SERVICE_METERS.start if number in SERVICE_METERS else number
+
+
+def meter_purpose(number: int, use: MeterUse | PacketBound | None, vif: str | None, world: World) -> str:
+    """use: of a rule's meter, or one of packets. vif: name of its owner, None: the outside, or several."""
+    if number == NEIGHBOUR_METER:
+        return "what neighbours outside tell and ask the router, as the controller sees it"
+    if number in SERVICE_METERS:
+        return f"what {'the outside' if vif is None else f'VIF {vif}'} asks of the controller"
     if use is None:
         return f"the egress rate of VIF {vif}"
+    if isinstance(use, PacketBound):
+        if use.node:
+            return f"the {use.direction} packets of all VIFs below {node_named(use.node, world)} on this host together"
+        of_budget = f"the packets of both directions that the processor time of VIF {vif} is good for"
+        return f"the {use.direction} packets of VIF {vif}" if use.direction else of_budget
     if use.rule == 0:
         return f"{_PURPOSES[use.unit]}, of VIF {vif}"
     what = "packet rate" if use.unit == "pps" else "rate"
     return f"the {use.direction} {what} of rule {rule_named(use.rule, world)} for VIF {vif}"
+
+
+def node_named(number: int, world: World) -> str:
+    """Raises StopIteration when none has the number."""
+    return next(key for (kind, key), other in world.numbers.items() if (kind, other) == ("node", number))
 
 
 def rule_named(number: int, world: World) -> str | None:

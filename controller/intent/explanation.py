@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from controller.compiler.packet_rates import PacketBound
 from controller.compiler.rule_meters import MeterUse
 from controller.dataplane.cookies import WITH_VIF, CookieKind, Origin, decode
 from controller.dataplane.entries import FlowBody, FlowKey
 from controller.dataplane.text import flow_text, meter_text
-from controller.intent.explain_target import Subject, meter_purpose, rule_named
+from controller.intent.explain_target import Subject, meter_owner, meter_purpose, node_named, rule_named, vifs_below
 from controller.intent.on_paper import Compiled
 from controller.intent.queues import QueueBody, QueueKey, queues_of
 from controller.world.desired import World
@@ -173,14 +174,17 @@ def _uses(body: FlowBody, meter: int) -> bool:
 def _meters(subject: Subject, world: World, chassis: str, own: Compiled) -> Iterator[dict[str, Any]]:
     names = {vif.number: name for name, vif in world.snapshot.interfaces.items()}
     for number, body in sorted(own.state.meters.items()):
-        use: MeterUse | None = own.meters.get(number)
-        vif = names[use.vif if use is not None else number]
-        rule = rule_named(use.rule, world) if use is not None else None
-        if vif not in subject.vifs or subject.meter not in (None, number):
+        use = own.use_of(number)
+        vif = names.get(meter_owner(number, use))
+        rule = rule_named(use.rule, world) if isinstance(use, MeterUse) else None
+        owners = (
+            set(vifs_below(node_named(use.node, world), world)) if isinstance(use, PacketBound) and use.node else {vif}
+        )
+        if subject.meter != number and (subject.meter is not None or owners.isdisjoint(subject.vifs)):
             continue
         if subject.rule is not None and rule != subject.rule and subject.meter is None:
             continue
-        purpose = meter_purpose(use, vif, world)
+        purpose = meter_purpose(number, use, vif, world)
         yield {
             "chassis": chassis, "id": number, "vif": vif, "rule": rule, "for": purpose,
             "text": meter_text(number, body),
@@ -197,4 +201,6 @@ def _queue(key: QueueKey, body: QueueBody, class_id: str | None) -> dict[str, An
         "guarantee_kbps": body.guarantee_kbps,
         "limit_kbps": body.limit_kbps,
         "weight": body.weight,
+        "buffer_bytes": body.buffer_bytes,
+        "congestion": {"queue": body.congestion.queue.value, "ecn": body.congestion.ecn},
     }

@@ -75,11 +75,3 @@ def next_free(kind: str, start: int, is_taken: Callable[[int], bool]) -> int:
 def number_after(kind: str, number: int) -> int:
     circle = CIRCLES.get(kind)
     return number + 1 if circle is None or number + 1 in circle else circle.start
-
-
-def vif_mac(system_id: str, number: int) -> str:
-    """Locally administered; the low 16 bits are the number, the middle is the system's (6 hex digits).
-
-    So hosts can classify by the low bits, and two systems on one outside network do not meet.
-    """
-    return ":".join(("02", *(f"{system_id}{number:04x}"[at : at + 2] for at in range(0, 10, 2))))

@@ -8,6 +8,7 @@ from ipaddress import ip_interface
 
 from controller.compiler.bridge import Bridge, BridgeVif
 from controller.compiler.compile import compile_bridge
+from controller.compiler.packet_rates import PacketBound, PacketBounds, packet_bounds
 from controller.compiler.parts import Memo
 from controller.compiler.rule_meters import MeterUse, rule_meters
 from controller.compiler.survey import LeafView, survey
@@ -24,7 +25,12 @@ class Compiled:
     bridge: Bridge = field(default_factory=Bridge)
     state: SwitchState = field(default_factory=SwitchState)
     meters: Mapping[int, MeterUse] = field(default_factory=dict)
+    bounds: PacketBounds = field(default_factory=PacketBounds)
     fault: str | None = None
+
+    def use_of(self, meter: int) -> MeterUse | PacketBound | None:
+        """None: it is a VIF's egress rate, or of what is asked of the controller."""
+        return self.meters.get(meter) or self.bounds.uses.get(meter)
 
     def meter_ids(self, vif: int) -> dict[MeterUse, int]:
         """Of the rules' meters of one VIF."""
@@ -44,7 +50,7 @@ def compiled(world: World, chassis: str) -> Compiled:
         bridge = bridge_of(world, chassis, {})
         ids, _ = rule_meters(bridge, survey(bridge, Memo()))
         uses = {number: use for of_vif in ids.values() for use, number in of_vif.items()}
-        return Compiled(bridge, compile_bridge(bridge), uses)
+        return Compiled(bridge, compile_bridge(bridge), uses, packet_bounds(bridge))
     except ValueError as fault:  # every refusal of the compiler, which the controller would report
         return Compiled(fault=str(fault))
 

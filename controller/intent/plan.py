@@ -12,13 +12,15 @@ from controller.intent.errors import Rejected
 from controller.intent.numbering import NoNumberLeft, renumber
 from controller.intent.on_paper import compiled, leaf_views, world_of
 from controller.intent.plan_rules import Definition, PlannedRules, changed_definitions, changed_rules
-from controller.intent.policy import check
+from controller.intent.policy import check, knowingly
 from controller.intent.queues import QueueBody, QueueKey, queues_of
-from controller.world.desired import World, member
+from controller.world.desired import World
+from controller.world.members import member
 from ovsdb.rows import Snapshot, VirtualInterface
 from policies.capability import unenforced
 from policies.classes import uses_classes
 from policies.findings import Finding
+from policies.kept_otherwise import kept_otherwise
 from policies.lint import lint
 from policies.model import Direction, PolicySet
 from policies.resolve import ancestry
@@ -50,7 +52,7 @@ class Plan:
 
     promises: by VIF and direction, those that would differ, before and after; None: there is no such leaf (any more).
     is_change: whether an apply would write anything. findings: of the new policy set; refusals keep it from being
-    applied.
+    applied. warnings: of what the VIFs there are would go without, knowingly.
     """
 
     rules: PlannedRules
@@ -59,6 +61,7 @@ class Plan:
     chassis: Mapping[str, OnChassis]
     promises: Mapping[tuple[str, Direction], tuple[Promise | None, Promise | None]]
     findings: tuple[Finding, ...]
+    warnings: tuple[str, ...]
     is_change: bool
 
     @property
@@ -86,13 +89,14 @@ def plan(files: Mapping[str, str], snapshot: Snapshot, now_s: float) -> Plan:
         chassis={name: _on_chassis(name, before, after) for name in sorted(snapshot.chassis)},
         promises=_promises(snapshot, before.policies, policies),
         findings=_findings(policies, snapshot),
+        warnings=tuple(knowingly(policies, snapshot)),
         is_change=not (snapshot.policy_version and same),
     )
 
 
 def _findings(policies: PolicySet, snapshot: Snapshot) -> tuple[Finding, ...]:
     members = [member(vif, policies) for vif in snapshot.interfaces.values()]
-    return tuple(sorted([*unenforced(policies), *lint(policies, members)]))
+    return tuple(sorted([*unenforced(policies), *kept_otherwise(policies), *lint(policies, members)]))
 
 
 def _on_chassis(name: str, before: World, after: World) -> OnChassis:
@@ -129,7 +133,8 @@ def _rates(policies: PolicySet, vif: VirtualInterface) -> object:
     if vif.policy not in policies.nodes:
         return None
     classes = [(own.name, own.share) for own in policies.classes.values()] if uses_classes(policies, vif.policy) else []
-    return [(node.path, node.egress, node.ingress) for node in ancestry(policies, vif.policy)], classes
+    own = [member(vif, policies).bandwidth(policies, direction) for direction in Direction]
+    return own, [(node.path, node.egress, node.ingress) for node in ancestry(policies, vif.policy)], classes
 
 
 def _segment(world: World, vif: VirtualInterface) -> object:
@@ -143,15 +148,14 @@ def _promises(
     found = {}
     for name, vif in sorted(snapshot.interfaces.items()):
         for direction in Direction:
-            both = _promise(before, vif.policy, direction), _promise(after, vif.policy, direction)
+            both = _promise(before, vif, direction), _promise(after, vif, direction)
             if both[0] != both[1]:
                 found[name, direction] = both
     return found
 
 
-def _promise(policies: PolicySet, leaf: str, direction: Direction) -> Promise | None:
-    node = policies.nodes.get(leaf)
-    if node is None:
+def _promise(policies: PolicySet, vif: VirtualInterface, direction: Direction) -> Promise | None:
+    if vif.policy not in policies.nodes:
         return None
-    own = node.bandwidth(direction)
+    own = member(vif, policies).bandwidth(policies, direction)
     return Promise(own.guarantee_kbps, own.limit_kbps)

@@ -10,6 +10,7 @@ from controller.dataplane.text import flow_text, meter_text
 from controller.intent.plan import OnChassis, Plan, Promise
 from controller.intent.queues import QueueBody, QueueKey
 from policies.lint.placed import Placed
+from policies.model import Congestion
 from policies.rule_text import rule_text
 from policies.units import rate_text
 
@@ -39,6 +40,7 @@ def document(plan: Plan) -> dict[str, Any]:
         ],
         "chassis": {name: _chassis(one) for name, one in plan.chassis.items()},
         "findings": [finding.as_values() for finding in plan.findings],
+        "warnings": list(plan.warnings),
     }
 
 
@@ -134,8 +136,13 @@ def _texts(one: OnChassis) -> dict[str, dict[str, list[Any]]]:
 
 def _queue(key: QueueKey, body: QueueBody) -> str:
     words = [key.place, key.owner, *([f"class {key.traffic_class}"] if key.traffic_class else [])]
-    limit = [] if body.limit_kbps is None else [f"limit {rate_text(body.limit_kbps)}"]
-    return " ".join(["queue", *words, f"guarantee {rate_text(body.guarantee_kbps)}", *limit, f"weight {body.weight:g}"])
+    words.append(f"guarantee {rate_text(body.guarantee_kbps)}")
+    words += [] if body.limit_kbps is None else [f"limit {rate_text(body.limit_kbps)}"]
+    words.append(f"weight {body.weight:g}")
+    words += [] if body.buffer_bytes is None else [f"buffer {body.buffer_bytes} bytes"]
+    congestion = body.congestion
+    words += [] if congestion == Congestion() else [f"{congestion.queue.value}{' ecn' if congestion.ecn else ''}"]
+    return " ".join(["queue", *words])
 
 
 def _parts(changes: Changes[Any, Any]) -> tuple[tuple[str, Mapping[Any, Any]], ...]:

@@ -9,17 +9,22 @@ from ipaddress import ip_interface
 
 from controller.intent.errors import NotInForce, Rejected
 from controller.intent.numbering import NoNumberLeft, renumber
+from controller.intent.promises import Promises, warnings
 from controller.intent.uplinks import way_out_fault
-from controller.intent.vif_drafting import broken_promises, member
+from controller.intent.vif_drafting import broken_promises, worse
 from controller.intent.wait import Change, await_in_force
 from controller.intent.writing import write
+from controller.world.members import member
 from ovsdb.rows import Snapshot, VirtualInterface
 from ovsdb.weir_db import Command, PolicyText, WeirDb
 from policies.capability import unenforced
 from policies.errors import PolicyError, PolicyErrors
 from policies.findings import Finding
-from policies.model import PolicySet
+from policies.kept_otherwise import kept_otherwise
+from policies.model import Direction, PolicySet, SegmentType
+from policies.own_numbers import faults, own_of
 from policies.parser import parse
+from policies.scaling import outside
 
 DEADLINE_S = 30.0
 SHOWN = 8  # names in a line; more are counted
@@ -38,15 +43,22 @@ def check(files: Mapping[str, str], snapshot: Snapshot | None = None) -> PolicyS
 
 
 def shortfall(policies: PolicySet) -> list[Finding]:
-    """What of a policy set this version does not enforce and is told to go without: warnings.
+    """What of a policy set this version does not enforce and is told to go without, and what is kept otherwise than
+    one might think: warnings.
 
     Raises PolicyErrors with what it does not enforce and has not been told so of.
     """
-    findings = unenforced(policies)
+    findings = [*unenforced(policies), *kept_otherwise(policies)]
     refusals = [found for found in findings if found.is_refusal]
     if refusals:
         raise PolicyErrors(PolicyError(found.position, found.path, found.problem, found.remedy) for found in refusals)
-    return findings
+    return sorted(findings)
+
+
+def knowingly(policies: PolicySet, snapshot: Snapshot) -> list[str]:
+    """What the VIFs of a snapshot go without under a policy set that says so: a line each, as warnings."""
+    of_set = set(map(str, kept_otherwise(policies)))  # those are said without any VIF
+    return [line for line in warnings(snapshot.interfaces.values(), policies, snapshot) if line not in of_set]
 
 
 def apply(db: WeirDb, files: Mapping[str, str], by: str, reason: str = "", deadline_s: float = DEADLINE_S) -> int:
@@ -104,12 +116,15 @@ def _objections(policies: PolicySet, snapshot: Snapshot) -> Iterator[str]:
     vifs = list(snapshot.interfaces.values())
     yield from _orphans(policies, vifs)
     yield from _outside(policies, vifs)
+    yield from _taken(policies, vifs)
     before = parse(snapshot.files)
     yield from _cut_off(policies, before, snapshot)
-    known = set(broken_promises(before, [], [member(vif, before) for vif in vifs]))
+    known = broken_promises(before, [], [member(vif, before) for vif in vifs], snapshot)
     living = [vif for vif in vifs if _has_leaf(policies, vif)]
-    lines = broken_promises(policies, [], [member(vif, policies) for vif in living])
-    yield from (line for line in lines if line not in known)
+    yield from _beyond(policies, before, living)
+    yield from _not_kept(policies, before, living, snapshot)
+    found = broken_promises(policies, [], [member(vif, policies) for vif in living], snapshot)
+    yield from map(str, worse(known, found))
 
 
 def _has_leaf(policies: PolicySet, vif: VirtualInterface) -> bool:
@@ -150,6 +165,54 @@ def _outside(policies: PolicySet, vifs: list[VirtualInterface]) -> Iterator[str]
             f"segment '{name}': addresses of {_vifs(names)} are not in its subnets {', '.join(map(str, subnets))}. "
             f"Keep the subnets that they are in, or delete them first: {_deletion(names)}."
         )
+
+
+def _taken(policies: PolicySet, vifs: list[VirtualInterface]) -> Iterator[str]:
+    """The router must not come to have an address of a VIF."""
+    routed = [segment for segment in policies.segments.values() if segment.type is SegmentType.ROUTED]
+    by_address = {address: (segment.name, "gateway") for segment in routed for address in segment.gateways}
+    by_address |= {one.ip: (segment.name, "address") for segment in routed for one in segment.addresses}
+    for vif in sorted(vifs, key=lambda vif: vif.name):
+        for own in dict.fromkeys(ip_interface(text).ip for text in (*vif.addresses, *vif.learned)):
+            if own in by_address:
+                segment, key = by_address[own]
+                yield (
+                    f"segment '{segment}': {key} {own} is an address of VIF {vif.name}. Give the router another one, "
+                    f"or delete the VIF first: {_deletion([vif.name])}."
+                )
+
+
+def _beyond(policies: PolicySet, before: PolicySet, vifs: list[VirtualInterface]) -> Iterator[str]:
+    """Numbers of a VIF's own must stay within those of its leaf."""
+    by_fault: dict[str, list[str]] = defaultdict(list)
+    for vif in vifs:
+        known = set(_own_faults(before, vif)) if _has_leaf(before, vif) else set()
+        for fault in _own_faults(policies, vif):
+            if fault not in known:
+                by_fault[fault].append(vif.name)
+    for fault, names in sorted(by_fault.items()):
+        yield f"{_vifs(names)}: {fault} Or change them first: weir vif set."
+
+
+def _own_faults(policies: PolicySet, vif: VirtualInterface) -> Iterator[str]:
+    leaf = policies.nodes[vif.policy]
+    for direction, own in ((Direction.EGRESS, own_of(vif.egress)), (Direction.INGRESS, own_of(vif.ingress))):
+        yield from faults(leaf.bandwidth(direction), leaf.path, direction, own)
+        yield from outside(leaf, direction, own)
+
+
+def _not_kept(
+    policies: PolicySet, before: PolicySet, vifs: list[VirtualInterface], snapshot: Snapshot
+) -> Iterator[str]:
+    """A VIF must not come to have a policy that its kind or its host cannot keep."""
+    by_fault: dict[str, list[str]] = defaultdict(list)
+    old, new = Promises(before, snapshot), Promises(policies, snapshot)
+    for vif in vifs:
+        known = {one.about for one in old.of_vif(vif) if one.is_refusal}
+        for one in new.of_vif(vif):
+            if one.is_refusal and one.about not in known:
+                by_fault[str(one)].append(vif.name)
+    yield from (f"{_vifs(names)}: {fault} {_remedy(names)}" for fault, names in sorted(by_fault.items()))
 
 
 def _cut_off(policies: PolicySet, before: PolicySet, snapshot: Snapshot) -> Iterator[str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from controller.world.desired import member
+from controller.world.members import member
 from ovsdb.rows import VirtualInterface
+from policies.buffers import by_class
 from policies.classes import uses_classes
-from policies.hierarchy import Branch, Leaf, Member, bandwidth_tree
-from policies.model import Direction, Node, PolicySet
+from policies.hierarchy import Branch, Member, bandwidth_tree
+from policies.model import Congestion, Direction, PolicySet
+from policies.scaling import buffer_in_force
 
 PORT, INSTANCE = "port", "instance"  # places of a VIF's own queues: on its host's end, in its namespace
 
@@ -30,11 +32,16 @@ class QueueKey:
 
 @dataclass(frozen=True, slots=True)
 class QueueBody:
-    """Of a traffic class, guarantee and weight are its share; limit None: what is around it bounds it."""
+    """Of a traffic class, guarantee, weight and buffer are its share; limit None: what is around it bounds it.
+
+    buffer_bytes: the most that may wait in it; None: for the host to choose. congestion: the sort of queue.
+    """
 
     guarantee_kbps: int
     limit_kbps: int | None
     weight: float
+    buffer_bytes: int | None = None
+    congestion: Congestion = field(default_factory=Congestion)
 
 
 def queues_of(policies: PolicySet, vifs: Iterable[VirtualInterface]) -> dict[QueueKey, QueueBody]:
@@ -48,7 +55,7 @@ def queues_of(policies: PolicySet, vifs: Iterable[VirtualInterface]) -> dict[Que
         one = member(vif, policies)
         if one.uplink is not None and _is_divided(policies, one.uplink, vif.chassis):
             by_link[vif.chassis, one.uplink].append(one)
-        found.update(_own(policies, vif, vif.chassis, node))
+        found.update(_own(policies, vif, vif.chassis, one))
     for (chassis, uplink), members in by_link.items():
         found.update(_of_branch(policies, chassis, uplink, bandwidth_tree(policies, Direction.EGRESS, members)))
     return found
@@ -64,15 +71,15 @@ def _is_divided(policies: PolicySet, uplink: str, chassis: str) -> bool:
     return link is not None and (link.hosts is None or chassis in link.hosts)
 
 
-def _own(policies: PolicySet, vif: VirtualInterface, chassis: str, node: Node) -> Iterator[tuple[QueueKey, QueueBody]]:
+def _own(policies: PolicySet, vif: VirtualInterface, chassis: str, one: Member) -> Iterator[tuple[QueueKey, QueueBody]]:
     """At the VIF's own ends nobody else is: what is its limit is also its own alone."""
-    limit_kbps = node.ingress.limit_kbps
+    limit_kbps = one.bandwidth(policies, Direction.INGRESS).limit_kbps
     if limit_kbps is not None:
-        body = QueueBody(limit_kbps, limit_kbps, 1.0)
+        body = _body(policies, one, limit_kbps, limit_kbps, 1.0)
         yield from _with_classes(policies, QueueKey(chassis, PORT, vif.name), body, vif.policy)
-    limit_kbps = node.egress.limit_kbps
-    if limit_kbps is not None and vif.kind == "veth":
-        yield QueueKey(chassis, INSTANCE, vif.name), QueueBody(limit_kbps, limit_kbps, 1.0)
+    limit_kbps = one.bandwidth(policies, Direction.EGRESS).limit_kbps
+    if limit_kbps is not None and vif.is_in_namespace:
+        yield QueueKey(chassis, INSTANCE, vif.name), _body(policies, one, limit_kbps, limit_kbps, 1.0)
 
 
 def _of_branch(policies: PolicySet, chassis: str, uplink: str, branch: Branch) -> Iterator[tuple[QueueKey, QueueBody]]:
@@ -80,13 +87,16 @@ def _of_branch(policies: PolicySet, chassis: str, uplink: str, branch: Branch) -
     if branch.path:
         yield QueueKey(chassis, place, branch.path), QueueBody(branch.guarantee_kbps, branch.limit_kbps, branch.weight)
     for leaf in branch.leaves:
-        yield from _with_classes(policies, QueueKey(chassis, place, leaf.member.name), _body(leaf), leaf.member.policy)
+        body = _body(policies, leaf.member, leaf.guarantee_kbps, leaf.limit_kbps, leaf.weight)
+        yield from _with_classes(policies, QueueKey(chassis, place, leaf.member.name), body, leaf.member.policy)
     for below in branch.branches:
         yield from _of_branch(policies, chassis, uplink, below)
 
 
-def _body(leaf: Leaf) -> QueueBody:
-    return QueueBody(leaf.guarantee_kbps, leaf.limit_kbps, leaf.weight)
+def _body(policies: PolicySet, one: Member, guarantee_kbps: int, limit_kbps: int | None, weight: float) -> QueueBody:
+    node = policies.nodes[one.policy]
+    buffer_bytes = buffer_in_force(node, one.scaled)
+    return QueueBody(guarantee_kbps, limit_kbps, weight, buffer_bytes, node.congestion or Congestion())
 
 
 def _with_classes(
@@ -94,6 +104,8 @@ def _with_classes(
 ) -> Iterator[tuple[QueueKey, QueueBody]]:
     yield key, body
     if uses_classes(policies, leaf):
+        sizes = {} if body.buffer_bytes is None else by_class(policies, policies.nodes[leaf], body.buffer_bytes)
         for name, own in policies.classes.items():
-            share = QueueBody(round(body.guarantee_kbps * own.share), None, own.share)
+            guarantee_kbps = round(body.guarantee_kbps * own.share)
+            share = QueueBody(guarantee_kbps, None, own.share, sizes.get(name), body.congestion)
             yield QueueKey(key.chassis, key.place, key.owner, name), share

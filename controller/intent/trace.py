@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, ip_interface
 
 from controller.compiler.rule_meters import MeterUse
 from controller.intent.errors import Rejected
+from controller.intent.explain_target import meter_purpose
 from controller.intent.on_paper import Compiled
 from controller.intent.queues import INSTANCE, PORT, QueueKey, queues_of, uplink_place
-from controller.intent.trace_gates import Fate, Gate, at_receiver, at_sender
+from controller.intent.trace_gates import Fate, Gate, at_receiver, at_sender, is_asked_of_weir
 from controller.intent.trace_question import Question
+from controller.intent.trace_route import Way, is_to_many, peer_of, way_of
 from controller.world.desired import World
 from ovsdb.rows import VirtualInterface
 from policies.classes import code_points, uses_classes
 from policies.identity import Party
-from policies.model import NORMAL, Direction, IPAddress
+from policies.model import NORMAL, Direction
 from policies.semantics import Packet, Step, Verdict, judge, walk
+from policies.ways_out import outward_uplink
 from policies.wording import nearest
 
+_ANSWERED = "the router answers the ping, and it goes to nobody else; the answer passes as a reply"
 CompiledAt = Callable[[str], Compiled]
+_ASKED = "Weir answers it itself, and it goes to nobody else: the VIF's addresses are those that Weir gave it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,12 @@ Stage = SideAnswer | Unjudged
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """leaves: whether the packet goes outside, or to many."""
+    """lost: why it cannot come to its receiver. leaves: whether the packet goes outside, or to many."""
 
     packet: Packet
     world: World
     compiled_at: CompiledAt
+    lost: str | None
     leaves: bool
 
 
@@ -84,13 +89,16 @@ class Answer:
     """stages: the VIFs that the packet has to do with, the sender first. sender, receiver: VIFs, None: outside (or
     nobody).
 
-    is_to_many: a sender's packet for everybody in its segment.
+    is_to_many: a sender's packet for everybody in its segment. is_asked: a sender's request that Weir itself answers;
+    it goes nowhere else. way: what the router has to do with it.
     """
 
     question: Question
     sender: str | None
     receiver: str | None
     is_to_many: bool
+    is_asked: bool
+    way: Way
     stages: tuple[Stage, ...]
     notes: tuple[str, ...]
 
@@ -106,7 +114,7 @@ class Answer:
     @property
     def passes(self) -> bool | None:
         """None: not told."""
-        fates = [stage.passes for stage in self.stages]
+        fates = [stage.passes for stage in self.stages] + ([False] if self.way.lost else [])
         return False if False in fates else None if None in fates else True
 
     @property
@@ -119,20 +127,38 @@ class Answer:
 def answer(question: Question, world: World, compiled_at: CompiledAt) -> Answer:
     """compiled_at: what the switch of a chassis should hold. Raises Rejected when there is no such VIF or packet."""
     asked = _party(question.vif, world)
-    other = _peer(asked, question, world)
+    sends = question.direction is Direction.EGRESS
+    other = peer_of(asked, question.packet, sends, world)
     if other is not None and other.name == asked.name:
         raise Rejected([f"both addresses are those of VIF '{asked.name}': such a packet never leaves its instance."])
-    sends = question.direction is Direction.EGRESS
     sender, receiver = (asked, other) if sends else (other, asked)
-    to_many = sender is not None and receiver is None and _is_to_many(question.packet.destination, sender, world)
-    asked_about = _Asked(question.packet, world, compiled_at, leaves=receiver is None)
+    is_served = sender is not None and is_asked_of_weir(question.packet) and _is_served(sender, world, compiled_at)
+    if is_served:
+        receiver = None
+    to_many = (
+        not is_served
+        and sender is not None
+        and receiver is None
+        and is_to_many(question.packet.destination, sender, world)
+    )
+    way = Way() if is_served or to_many else way_of(question.packet, sender, receiver, world)
+    is_asked = is_served or way.is_answered
+    leaves = receiver is None and not is_asked and way.lost is None
+    asked_about = _Asked(question.packet, world, compiled_at, way.lost, leaves)
     return Answer(
         question=question,
         sender=sender.name if sender else None,
         receiver=receiver.name if receiver else None,
         is_to_many=to_many,
+        is_asked=is_asked,
+        way=way,
         stages=tuple(_stages(asked_about, sender, receiver)),
-        notes=tuple(_notes(to_many and _is_judged_by_many(question.packet), (sender, receiver), world)),
+        notes=(
+            *((_ASKED,) if is_served else ()),
+            *((_ANSWERED,) if way.is_answered else ()),
+            *((f"the packet does not arrive: {way.lost}",) if way.lost else ()),
+            *_notes(to_many and _is_judged_by_many(question.packet), (sender, receiver), world),
+        ),
     )
 
 
@@ -154,32 +180,22 @@ def _party(name: str, world: World) -> Party:
     return party
 
 
-def _peer(asked: Party, question: Question, world: World) -> Party | None:
-    """The VIF at the other end: one of the same segment, for there is no way into another."""
-    packet = question.packet
-    address = packet.destination if question.direction is Direction.EGRESS else packet.source
-    for party in world.identities.parties.values():
-        is_known = party.policy in world.policies.nodes
-        if is_known and party.segment == asked.segment and address in party.addresses:
-            return party
-    return None
-
-
 def _stages(asked: _Asked, sender: Party | None, receiver: Party | None) -> Iterator[Stage]:
     """Both are told, also where the first does not let it through to the second."""
-    is_reached = True
+    is_reached = sender is not None or asked.lost is None
     for party, direction, gate in _gates(asked, sender, receiver):
         stage: Stage = Unjudged(party.name, direction, gate, _normal_mark(party, asked.world), is_reached)
         if gate.fate is Fate.JUDGED:
             stage = _judged(asked, party, direction, is_reached)
         yield stage
-        is_reached = is_reached and stage.passes is not False
+        is_reached = is_reached and stage.passes is not False and asked.lost is None
 
 
 def _gates(asked: _Asked, sender: Party | None, receiver: Party | None) -> Iterator[tuple[Party, Direction, Gate]]:
     vifs = asked.world.snapshot.interfaces
     if sender is not None:
-        yield sender, Direction.EGRESS, at_sender(asked.packet, sender)
+        segment = asked.world.policies.segments.get(sender.segment)
+        yield sender, Direction.EGRESS, at_sender(asked.packet, sender, segment is not None and segment.learns)
     if receiver is not None:
         from_outside = sender is None or vifs[sender.name].chassis != vifs[receiver.name].chassis
         yield receiver, Direction.INGRESS, at_receiver(asked.packet, from_outside)
@@ -222,6 +238,8 @@ def _meters(
                 yield found, f"{what} of {kind} {rule.identity}"
     if verdict.allows and direction is Direction.EGRESS and vif.number in own.state.meters:
         yield vif.number, f"egress rate of VIF {vif.name}"
+    for meter in own.bounds.of(vif.number, direction) if verdict.allows else ():
+        yield meter, meter_purpose(meter, own.use_of(meter), vif.name, world)
 
 
 def _queues(
@@ -230,9 +248,9 @@ def _queues(
     """leaves: whether the packet goes outside. Of a VIF with traffic classes, the class's queue."""
     known = queues_of(world.policies, [vif])
     if direction is Direction.EGRESS:
-        segment = world.policies.segments.get(vif.segment)
+        uplink = outward_uplink(world.policies, vif.segment)
         places = [INSTANCE]
-        places += [uplink_place(segment.uplink)] if segment is not None and segment.uplink and leaves else []
+        places += [uplink_place(uplink)] if uplink and leaves else []
     else:
         places = [PORT]
     for place in places:
@@ -252,6 +270,13 @@ def _class_of(verdict: Verdict, world: World) -> str:
     return marks.get(verdict.mark, NORMAL)
 
 
+def _is_served(sender: Party, world: World, compiled_at: CompiledAt) -> bool:
+    chassis = world.snapshot.interfaces[sender.name].chassis
+    if chassis is None or chassis not in world.snapshot.chassis:
+        return False
+    return any(vif.number == sender.number and vif.is_served for vif in compiled_at(chassis).bridge.vifs)
+
+
 def _is_judged_by_many(packet: Packet) -> bool:
     return at_receiver(packet, is_from_outside=False).fate is Fate.JUDGED
 
@@ -268,10 +293,3 @@ def _notes(by_many: bool, parties: tuple[Party | None, Party | None], world: Wor
                 f"a change is under way on {host.name}: agent at {host.agent_cfg} and flows at {host.flow_cfg} "
                 f"of {snapshot.cfg}; what its switch says may be of before"
             )
-
-
-def _is_to_many(address: IPAddress, sender: Party, world: World) -> bool:
-    if address.is_multicast or address == IPv4Address("255.255.255.255"):
-        return True
-    own = [ip_interface(text).network for text in world.snapshot.interfaces[sender.name].addresses]
-    return address.version == 4 and address in [network.broadcast_address for network in own]

@@ -10,6 +10,7 @@ from enum import Enum
 from ipaddress import IPv4Address
 
 from controller.compiler.antispoof import (
+    DHCP_CLIENT_PORTS,
     MULTICAST_LISTENER,
     NEIGHBOUR_ADVERT,
     NEIGHBOUR_DISCOVERY,
@@ -48,12 +49,17 @@ class Gate:
     why: str = ""
 
 
-def at_sender(packet: Packet, sender: Party) -> Gate:
+def at_sender(packet: Packet, sender: Party, learns: bool = False) -> Gate:
+    """learns: its addresses come from outside: it may renew one there that Weir does not know."""
     is_own, is_nobodys = packet.source in sender.addresses, packet.source.is_unspecified
+    if learns and packet.source.version == 4 and not is_nobodys and _is_dhcp_request(packet):
+        return _dhcp()
     if not (is_own or (is_nobodys and _needs_no_address(packet))):
         return Gate(Fate.DROPPED, f"anti-spoofing drops it: {packet.source} is no address of VIF {sender.name}")
     if _is_icmp6(packet, NEIGHBOUR_DISCOVERY):
         return _neighbour_discovery(packet)
+    if packet.protocol == UDP and packet.destination_port == DHCP_CLIENT_PORTS[packet.source.version]:
+        return Gate(Fate.DROPPED, "no VIF is a DHCP server, and this is the port of a client")
     return _served_both_ways(packet) or (_dhcp() if _is_dhcp_request(packet) else _tracked(packet))
 
 
@@ -65,6 +71,13 @@ def at_receiver(packet: Packet, is_from_outside: bool) -> Gate:
     if is_from_outside and packet.protocol == UDP and (packet.source_port, packet.destination_port) == answers:
         return _dhcp()
     return _served_both_ways(packet) or _tracked(packet)
+
+
+def is_asked_of_weir(packet: Packet) -> bool:
+    """Whether Weir itself answers it, for a VIF whose addresses it chose, and it goes to nobody else."""
+    ports = packet.source_port, packet.destination_port
+    is_dhcp = packet.protocol == UDP and ports == _DHCP_ASKS[packet.source.version]
+    return is_dhcp or _is_icmp6(packet, (ROUTER_SOLICIT,))
 
 
 def is_valid(packet: Packet) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from controller.intent.errors import Rejected
@@ -12,7 +12,7 @@ from policies.model import Direction, IPAddress
 from policies.semantics import Packet
 from policies.wording import nearest, quoted
 
-_QUESTION = re.compile(r"(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s*>\s*(\S+)(?:\s+(\S+))?")
+_QUESTION = re.compile(r"(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s*>\s*(\S+)(?:\s+(?!ttl\b)(\S+))?(?:\s+ttl\s+(\S+))?")
 _BRACKETED = re.compile(r"\[([^\[\]]+)\]:(\d+)")
 _PLAIN = re.compile(r"([0-9.]+):(\d+)")
 _FORM = "Write 'VIF egress|ingress tcp SRC:PORT > DST:PORT'"
@@ -39,10 +39,11 @@ def parse_question(text: str) -> Question:
     found = _QUESTION.fullmatch(text.strip())
     if found is None:
         raise Rejected([f"{quoted(text)} is no question for a trace. {_FORM}."])
-    vif, direction, protocol, source, destination, rest = found.groups()
+    vif, direction, protocol, source, destination, rest, ttl = found.groups()
     if direction not in ("egress", "ingress"):
         raise Rejected([f"{quoted(direction)} is no direction. Write egress (it leaves the VIF) or ingress."])
-    return Question(vif, Direction(direction), _packet(protocol.lower(), source, destination, rest))
+    packet = _packet(protocol.lower(), source, destination, rest)
+    return Question(vif, Direction(direction), packet if ttl is None else replace(packet, ttl=_ttl(ttl)))
 
 
 def _packet(protocol: str, source: str, destination: str, rest: str | None) -> Packet:
@@ -60,6 +61,12 @@ def _packet(protocol: str, source: str, destination: str, rest: str | None) -> P
     ends = _pair(_address(source, "ip"), _address(destination, "ip"))
     _no_more(rest, "ip")
     return Packet(*ends, number)
+
+
+def _ttl(text: str) -> int:
+    if re.fullmatch(r"\d{1,3}", text) is None or not 1 <= int(text) <= 255:
+        raise Rejected([f"{quoted(text)} is no TTL. Write a number from 1 to 255, as in 'ttl 1'."])
+    return int(text)
 
 
 def _number(protocol: str) -> int:

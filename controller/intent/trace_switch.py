@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from controller.compiler.antispoof import NEIGHBOUR_SOLICIT
 from controller.dataplane.cookies import CookieKind, decode, with_vif
 from controller.dataplane.meter_ids import RULE_METERS
-from controller.dataplane.pipeline import EGRESS_VERDICT, INGRESS_VERDICT, OUTPUT
+from controller.dataplane.pipeline import EGRESS_VERDICT, INGRESS_BOUNDS, INGRESS_VERDICT, OUTPUT
 from controller.dataplane.protocols import ETH_IPV4, ETH_IPV6, ICMP, ICMP6, SCTP, TCP, UDP, VLAN_PRESENT
 from controller.dataplane.trace_output import Trace
 from controller.intent.trace import Answer, SideAnswer, Stage, receives
 from controller.intent.trace_gates import is_valid
+from controller.intent.trace_route import between_routers, is_routed, to_router, ways_here
 from controller.world.desired import World
-from ovsdb.rows import VirtualInterface
-from policies.model import Direction, IPAddress, Rule
+from ovsdb.rows import Chassis, VirtualInterface
+from policies.model import Direction, IPAddress, Rule, Segment
 from policies.semantics import Packet
 
 VERDICT_TABLES = {Direction.EGRESS: EGRESS_VERDICT, Direction.INGRESS: INGRESS_VERDICT}
+_LAST = (OUTPUT.id, INGRESS_BOUNDS.id)  # tables from which packets leave
 _DECIDES = (CookieKind.VERDICT, CookieKind.UNMATCHED)
 _PORTS = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
 _FIRST_MAC = 0x0200_0000_0000  # of somebody outside: one that no VIF has
@@ -54,27 +56,37 @@ def probe_of(answer: Answer, world: World) -> Probe:
         raise CannotAsk(f"VIF {asked.name} has no port on a switch yet")
     sender = vifs[answer.sender] if answer.sender is not None else None
     receiver = vifs[answer.receiver] if answer.receiver is not None else None
-    fields: dict[str, int] = {}
+    packet = answer.question.packet
+    outside = _mac_outside({_mac(vif) for vif in vifs.values()})
+    fields = {"eth_src": _mac(sender) if sender is not None else outside}
+    elsewhere = _group_mac(packet.destination) if answer.is_to_many else outside
+    fields["eth_dst"] = _mac(receiver) if receiver is not None else elsewhere
     if sender is not None and sender.chassis == host.name:
         if sender.ofport is None:
             raise CannotAsk(f"VIF {sender.name} has no port on a switch yet")
         for untold in (stage for stage in answer.unjudged if stage.passes is None):
             raise CannotAsk(untold.gate.why)
         in_port = sender.ofport
+        fields |= to_router(world) if answer.way.is_routed else {}
     else:
-        segment = world.policies.segments.get(asked.segment)
-        uplink = segment.uplink if segment is not None else None
-        if segment is None or uplink is None or uplink not in host.uplink_ports:
-            raise CannotAsk(f"nothing comes into segment {asked.segment} on {host.name} from outside: it has no uplink")
-        in_port = host.uplink_ports[uplink]
+        segment, ports = _way_in(answer, host, world)
+        in_port = ports[0]
         fields["vlan_vid"] = VLAN_PRESENT | segment.vlan if segment.vlan is not None else 0
-    packet = answer.question.packet
-    outside = _mac_outside({_mac(vif) for vif in vifs.values()})
-    fields["eth_src"] = _mac(sender) if sender is not None else outside
-    elsewhere = _group_mac(packet.destination) if answer.is_to_many else outside
-    fields["eth_dst"] = _mac(receiver) if receiver is not None else elsewhere
+        fields |= between_routers(world, host, sender) if answer.way.is_routed else {}
     connection = "trk,new" if is_valid(packet) else "trk,inv"
     return Probe(host.name, host.bridge, in_port, {**fields, **_ip_fields(packet)}, connection)
+
+
+def _way_in(answer: Answer, host: Chassis, world: World) -> tuple[Segment, tuple[int, ...]]:
+    """The segment, and the ports of its uplink, through which it comes to the host. Raises CannotAsk."""
+    name = world.snapshot.interfaces[answer.question.vif].segment
+    segment = world.policies.segments.get(name)
+    ports = host.ports_of(segment.uplink or "") if segment is not None else ()
+    if answer.way.is_routed:
+        segment, ports = next(ways_here(world, host), (None, ()))
+    if segment is None or not ports:
+        raise CannotAsk(f"nothing comes into segment {name} on {host.name} from outside: it has no uplink")
+    return segment, ports
 
 
 def disagreements(answer: Answer, trace: Trace, probe: Probe, world: World) -> list[str]:
@@ -89,6 +101,7 @@ def _here(answer: Answer, probe: Probe, world: World) -> Iterator[Arrival]:
     """What VIFs of this bridge make of the packet, and whether it comes so far: what another host does is not asked."""
     is_reached = True
     for stage in answer.stages:
+        is_reached = is_reached and (stage.direction is Direction.EGRESS or answer.way.lost is None)
         if world.snapshot.interfaces[stage.vif].chassis == probe.chassis:
             yield stage, is_reached
             is_reached = is_reached and stage.passes is not False
@@ -96,7 +109,7 @@ def _here(answer: Answer, probe: Probe, world: World) -> Iterator[Arrival]:
 
 def ports_out(trace: Trace) -> list[int]:
     """OpenFlow ports that the packet is sent to, each once."""
-    words = [word for step in trace.steps if step.table == OUTPUT.id for word in step.actions]
+    words = [word for step in trace.steps if step.table in _LAST for word in step.actions]
     return list(dict.fromkeys(int(word.removeprefix("output:")) for word in words if word.startswith("output:")))
 
 
@@ -133,7 +146,11 @@ def _of_meters(answer: Answer, here: Collection[Arrival], trace: Trace) -> Itera
 def _of_way_out(answer: Answer, here: Collection[Arrival], trace: Trace, probe: Probe, world: World) -> Iterator[str]:
     passes = all(stage.passes for stage, _ in here)
     wanted = set(_ways_out(answer, probe, world)) if passes else set()
-    out = set(ports_out(trace))
+    out = set(ports_out(trace)) - {probe.in_port}  # what one output of the switch never does
+    if out <= wanted and _are_of_one_uplink(wanted, probe, world):
+        out = wanted if out else out  # it knows behind which of the ports the receiver is
+    if answer.way.is_routed and not out and answer.receiver is None:
+        return  # the switch does not know the MAC of the next hop yet: it asks for it
     if out != wanted:
         yield f"way out: the policy says port {_listed(wanted)}, the switch says {_listed(out)}"
         return
@@ -150,20 +167,31 @@ def _listed(numbers: Collection[int]) -> str:
 def _ways_out(answer: Answer, probe: Probe, world: World) -> Iterator[int]:
     """Of what the VIFs here let pass: to the receiver on this bridge, or the uplink behind which it is; to all that let
     it in where it is for many."""
+    if answer.is_asked or answer.way.lost is not None:
+        return
     vifs = world.snapshot.interfaces
     receiver = vifs[answer.receiver] if answer.receiver is not None else None
     if receiver is not None and receiver.chassis == probe.chassis:
         yield from () if receiver.ofport is None else (receiver.ofport,)
         return
     own = vifs[answer.question.vif].segment
+    if answer.way.is_routed:
+        yield from (port for _, ports in ways_here(world, world.snapshot.chassis[probe.chassis]) for port in ports)
+        return
     if answer.is_to_many:
         for vif in world.members.get(probe.chassis, ()):
             is_other = vif.segment == own and vif.name != answer.sender
             if is_other and vif.ofport is not None and receives(answer.question.packet, vif.name, world):
                 yield vif.ofport
     segment = world.policies.segments.get(own)
-    uplink = world.snapshot.chassis[probe.chassis].uplink_ports.get(segment.uplink or "") if segment else None
-    yield from () if uplink is None else (uplink,)
+    is_beyond = segment is not None and not is_routed(own, world)
+    ports = world.snapshot.chassis[probe.chassis].ports_of(segment.uplink or "") if segment and is_beyond else ()
+    yield from (port for port in ports if port != probe.in_port)
+
+
+def _are_of_one_uplink(ports: Collection[int], probe: Probe, world: World) -> bool:
+    host = world.snapshot.chassis[probe.chassis]
+    return any(set(ports) <= set(host.ports_of(uplink)) for uplink in host.uplink_ports)
 
 
 def _deciding(side: SideAnswer, vif: VirtualInterface, world: World) -> tuple[CookieKind, int]:
@@ -209,6 +237,7 @@ def _ip_fields(packet: Packet) -> dict[str, int]:
     fields = {
         "eth_type": ETH_IPV4 if version == 4 else ETH_IPV6,
         "ip_proto": packet.protocol,
+        "ip_ttl": packet.ttl,
         f"ipv{version}_src": int(packet.source),
         f"ipv{version}_dst": int(packet.destination),
     }

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from controller.intent.errors import NotInForce
 from controller.intent.uplinks import agent_faults, uplink_of
 from ovsdb.rows import Chassis, Snapshot, VirtualInterface
 from ovsdb.weir_db import WeirDb
+
+Progress = Callable[[int, int], None]  # so many are done, of so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +40,72 @@ def await_in_force(db: WeirDb, change: Change, deadline_s: float) -> None:
     while True:
         db.run()
         snapshot = db.snapshot()
-        failed = list(_failures(snapshot, change))
+        failed = [f"VIF '{name}': {fault}" for name, fault in failures(snapshot, change).items()]
+        failed += host_failures(snapshot, change)
         if failed:
             raise NotInForce(failed)
-        missing = list(_missing(snapshot, change))
+        missing = [*hosts_missing(snapshot, change)]
+        missing += [f"VIF '{name}': {what}" for name, what in vifs_missing(snapshot, change).items()]
         if not missing:
             return
         remaining_s = end_s - time.monotonic()
         if remaining_s <= 0:
-            lost = [] if db.connected else [f"{db.remote}: the Weir DB does not answer any more. See weir status."]
-            raise NotInForce(lost or [f"not in force after {deadline_s:g} s: {line}" for line in missing])
+            raise too_late(db, missing, deadline_s)
         db.wait(remaining_s)
 
 
-def _failures(snapshot: Snapshot, change: Change) -> Iterator[str]:
-    """Errors that were reported with this change in view; an older one may be about to go."""
+def await_each(db: WeirDb, change: Change, stall_s: float, progress: Progress | None = None) -> dict[str, str]:
+    """Returns when the change is in force on every chassis concerned, and each VIF is ready there or has failed.
+
+    progress: told whenever more of the VIFs are ready. Returns why those that failed did, by name; one that
+    waits for somebody else has failed when nothing has moved for `stall_s` seconds. Raises NotInForce when a host or
+    switch reports an error of its own, or has not answered then.
+    """
+    seen: object = None
+    end_s, done = 0.0, -1
+    while True:
+        db.run()
+        snapshot = db.snapshot()
+        if lines := list(host_failures(snapshot, change)):
+            raise NotInForce(lines)
+        failed = failures(snapshot, change)
+        states = [snapshot.interfaces[name].state for name in change.vifs if name in snapshot.interfaces]
+        if done != (done := states.count("ready")) and progress is not None:
+            progress(done, len(change.vifs))
+        missing, waiting = [*hosts_missing(snapshot, change)], vifs_missing(snapshot, change)
+        waiting = {name: what for name, what in waiting.items() if name not in failed}
+        if not missing and not waiting:
+            return failed
+        now = (states, [(host.agent_cfg, host.flow_cfg) for host in snapshot.chassis.values()])
+        if now != seen:
+            seen, end_s = now, time.monotonic() + stall_s
+        remaining_s = end_s - time.monotonic()
+        if remaining_s <= 0 and missing:
+            raise too_late(db, missing, stall_s)
+        if remaining_s <= 0:
+            return failed | waiting
+        db.wait(remaining_s)
+
+
+def too_late(db: WeirDb, missing: Collection[str], deadline_s: float) -> NotInForce:
+    lost = [] if db.connected else [f"{db.remote}: the Weir DB does not answer any more. See weir status."]
+    return NotInForce(lost or [f"not in force after {deadline_s:g} s: {line}" for line in missing])
+
+
+def failures(snapshot: Snapshot, change: Change) -> dict[str, str]:
+    """Of VIFs, by name: errors that were reported with this change in view; an older one may be about to go."""
+    found = {}
     for name in change.vifs:
         vif = snapshot.interfaces.get(name)
         if vif is None:
-            yield f"VIF '{name}': it was deleted meanwhile. Create it again if it is still wanted."
+            found[name] = "it was deleted meanwhile. Create it again if it is still wanted."
         elif vif.state == "error" and _agent_has_seen(snapshot, vif, change.cfg):
-            yield f"VIF '{name}': {vif.error}"
+            found[name] = vif.error or ""
+    return found
+
+
+def host_failures(snapshot: Snapshot, change: Change) -> Iterator[str]:
+    """Likewise, of hosts and switches."""
     for host in _concerned(snapshot, change):
         if host.agent_error is not None and host.agent_cfg >= change.cfg and _is_its_fault(host, change):
             yield f"host '{host.name}': {host.agent_error}"
@@ -78,7 +125,8 @@ def _is_its_fault(host: Chassis, change: Change) -> bool:
     return False
 
 
-def _missing(snapshot: Snapshot, change: Change) -> Iterator[str]:
+def hosts_missing(snapshot: Snapshot, change: Change) -> Iterator[str]:
+    """Who has not done its part yet."""
     hosts, cfg = _concerned(snapshot, change), change.cfg
     for name in change.chassis or ():
         if name not in snapshot.chassis:
@@ -95,11 +143,17 @@ def _missing(snapshot: Snapshot, change: Change) -> Iterator[str]:
                 f"the controller has not brought the flows of host '{host.name}' up to date{detail}. "
                 "See whether it runs: weir status."
             )
-    silent = {host.name for host in hosts if host.agent_cfg < cfg}
-    for name in change.vifs:
-        vif = snapshot.interfaces[name]
-        if vif.state != "ready" and vif.chassis not in silent:
-            yield f"VIF '{name}': {_what_a_vif_waits_for(snapshot, vif)}"
+
+
+def vifs_missing(snapshot: Snapshot, change: Change) -> dict[str, str]:
+    """What VIFs of hosts whose agents have done their part wait for, by name."""
+    silent = {host.name for host in _concerned(snapshot, change) if host.agent_cfg < change.cfg}
+    present = [vif for name in change.vifs if (vif := snapshot.interfaces.get(name)) is not None]
+    return {
+        vif.name: _what_a_vif_waits_for(snapshot, vif)
+        for vif in present
+        if vif.state != "ready" and vif.chassis not in silent
+    }
 
 
 def _what_a_vif_waits_for(snapshot: Snapshot, vif: VirtualInterface) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+
+import numpy as np
 
 from controller.dataplane.entries import Meter, MeterBody, PacketMeterBody
+from controller.measure.counted import Counted, counted, in_order
 from controller.openflow.wire import ANY, Frame, Multipart, Type, WireError, message, multipart_request
 
 _ADD, _MODIFY, _DELETE = 0, 1, 2
@@ -21,6 +24,11 @@ _CONFIG = struct.Struct("!HHI")
 _STATISTICS = struct.Struct("!IH6x4xQQII")
 _STATISTICS_HEAD = struct.Struct("!IH")
 _BAND_STATISTICS = struct.Struct("!QQ")
+_ONE_BAND = np.dtype(
+    [("id", ">u4"), ("length", ">u2"), ("", "V10"), ("in", ">u8", 2), ("", "V8"), ("dropped", ">u8", 2)]
+)
+
+COLUMNS = ("packets_in", "bytes_in", "packets_dropped", "bytes_dropped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +68,9 @@ def configuration_request(meter_id: int = ANY) -> Frame:
     return multipart_request(Multipart.METER_CONFIG, _REQUEST.pack(meter_id))
 
 
-def statistics_request() -> Frame:
-    return multipart_request(Multipart.METER, _REQUEST.pack(ANY))
+def statistics_request(meter_id: int = ANY) -> Frame:
+    """The switch refuses it for one meter that it does not have."""
+    return multipart_request(Multipart.METER, _REQUEST.pack(meter_id))
 
 
 def decode_configuration(body: bytes) -> Iterator[tuple[int, Meter]]:
@@ -90,6 +99,18 @@ def decode_statistics(body: bytes, ids: range) -> Iterator[tuple[int, MeterCount
         if meter_id in ids or not _STATISTICS.size <= length <= room:  # a switch may hold many thousand others
             yield meter_id, _counters_at(body, at)
         at += length
+
+
+def decode_table(body: bytes, ids: range) -> Counted:
+    """The same with these COLUMNS, in a hundredth of the time where each meter has one band, as ours have."""
+    if len(body) % _ONE_BAND.itemsize == 0:
+        found = np.frombuffer(body, dtype=_ONE_BAND)
+        if bool((found["length"] == _ONE_BAND.itemsize).all()):
+            ours = found[(found["id"] >= ids.start) & (found["id"] < ids.stop)]
+            value = np.concatenate([ours["in"], ours["dropped"]], axis=1).astype(np.uint64)
+            return in_order(ours["id"].astype(np.int64), value)
+    rows = {meter_id: astuple(counters)[: len(COLUMNS)] for meter_id, counters in decode_statistics(body, ids)}
+    return counted(rows, len(COLUMNS))
 
 
 def _counters_at(body: bytes, at: int) -> MeterCounters:

@@ -13,12 +13,14 @@ from controller.openflow.wire import WireError
 
 _BASIC = 0x8000  # OFPXMC_OPENFLOW_BASIC
 _NXM_1 = 0x0001  # NXM_NX
+_ERICSSON = 0x1000  # ERICOXM_OF
 _EXPERIMENTER = 0xFFFF
 _FOREIGN = "oxm_"  # prefix of the name of a field that is not in the table, followed by its header in hex
 
 _PREREQUISITES = ("eth_type", "ip_proto", "icmpv4_type", "icmpv6_type", "ct_state", "ct_nw_proto")
 _NUMBERS = {
     "in_port": (_BASIC, 0),
+    "came_in_by": (0, 0),  # NXM_OF_IN_PORT: the other form cannot be set
     "eth_dst": (_BASIC, 3),
     "eth_src": (_BASIC, 4),
     "eth_type": (_BASIC, 5),
@@ -49,7 +51,9 @@ _NUMBERS = {
     "ipv6_nd_tll": (_BASIC, 33),
     **{f"reg{number}": (_NXM_1, number) for number in range(16)},
     "ip_frag": (_NXM_1, 26),
+    "ip_ttl": (_NXM_1, 29),
     "conj_id": (_NXM_1, 37),
+    "xxreg3": (_NXM_1, 114),
     "ct_state": (_NXM_1, 105),
     "ct_zone": (_NXM_1, 106),
     "ct_mark": (_NXM_1, 107),
@@ -60,6 +64,36 @@ _NUMBERS = {
     "ct_ipv6_dst": (_NXM_1, 123),
     "ct_tp_src": (_NXM_1, 124),
     "ct_tp_dst": (_NXM_1, 125),
+    "nd_reserved": (_ERICSSON, 1),
+    "nd_options_type": (_ERICSSON, 2),
+}
+
+# As Open vSwitch itself names fields in moves and learn actions: by the older numbers (NXM) where there are some.
+_NXM_NUMBERS = {
+    "eth_dst": (0, 1),
+    "eth_src": (0, 2),
+    "eth_type": (0, 3),
+    "ip_proto": (0, 6),
+    "ipv4_src": (0, 7),
+    "ipv4_dst": (0, 8),
+    "tcp_src": (0, 9),
+    "tcp_dst": (0, 10),
+    "udp_src": (0, 11),
+    "udp_dst": (0, 12),
+    "icmpv4_type": (0, 13),
+    "icmpv4_code": (0, 14),
+    "arp_op": (0, 15),
+    "arp_spa": (0, 16),
+    "arp_tpa": (0, 17),
+    "arp_sha": (_NXM_1, 17),
+    "arp_tha": (_NXM_1, 18),
+    "ipv6_src": (_NXM_1, 19),
+    "ipv6_dst": (_NXM_1, 20),
+    "icmpv6_type": (_NXM_1, 21),
+    "icmpv6_code": (_NXM_1, 22),
+    "ipv6_nd_target": (_NXM_1, 23),
+    "ipv6_nd_sll": (_NXM_1, 24),
+    "ipv6_nd_tll": (_NXM_1, 25),
 }
 
 
@@ -84,9 +118,23 @@ _BY_NAME = {name: _oxm(name) for name in FIELDS}
 _BY_HEADER = {oxm.exact: oxm for oxm in _BY_NAME.values()} | {oxm.masked: oxm for oxm in _BY_NAME.values()}
 
 
+def _named_by_actions(name: str) -> int:
+    oxm_class, number = _NXM_NUMBERS.get(name) or _NUMBERS[name]
+    return oxm_class << 16 | number << 9 | _BY_NAME[name].length
+
+
+_NXM_HEADERS = {name: _named_by_actions(name) for name in FIELDS}
+_BY_NXM_HEADER = {header: name for name, header in _NXM_HEADERS.items()}
+
+
 def nxm_header(name: str) -> int:
     """The header by which actions name a field, as a 32-bit number."""
-    return int.from_bytes(_BY_NAME[name].exact, "big")
+    return _NXM_HEADERS[name]
+
+
+def field_of(header: int) -> str | None:
+    """The field that an action names so; None when Weir does not know it."""
+    return _BY_NXM_HEADER.get(header)
 
 
 def encode_field(name: str, value: int) -> bytes:

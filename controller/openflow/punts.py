@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.dataplane.actions import Output
@@ -53,7 +53,7 @@ def decode_punt(datapath_id: str, packet_in: bytes) -> Punt | None:
     return Punt(datapath_id, cookie, table, in_port, registers, packet_in[frame_at:])
 
 
-def encode_packet_out(xid: int, port: int, frame: bytes) -> bytes:
-    """Sends the frame out of a port, past all tables."""
-    actions = encode_actions([Output(port)])
+def encode_packet_out(xid: int, ports: Sequence[int], frame: bytes) -> bytes:
+    """Sends the frame out of the ports, past all tables."""
+    actions = encode_actions([Output(port) for port in ports])
     return message(Type.PACKET_OUT, xid, _PACKET_OUT.pack(ANY, _FROM_CONTROLLER, len(actions)) + actions + frame)

@@ -88,7 +88,7 @@ class SwitchSession:
         self._batches: list[Batch] = []
         self._bundle_ids = itertools.count(1)
         self._lost = False
-        self._frames: deque[tuple[int, bytes]] = deque(maxlen=_MOST_FRAMES)
+        self._frames: deque[tuple[tuple[int, ...], bytes]] = deque(maxlen=_MOST_FRAMES)
         self._sends_frames = False
 
     @property
@@ -164,7 +164,11 @@ class SwitchSession:
         Of the frames that a busy switch does not take the newest are kept: to wait for room where messages are received
         would keep the switch from emptying its own buffers.
         """
-        self._frames.append((port, frame))
+        self.flood((port,), frame)
+
+    def flood(self, ports: Sequence[int], frame: bytes) -> None:
+        """Likewise out of several ports."""
+        self._frames.append((tuple(ports), frame))
         if not self._sends_frames:
             self._sends_frames = True
             hub.spawn(self._send_frames)

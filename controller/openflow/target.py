@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from ryu.lib import hub
@@ -13,8 +14,11 @@ from controller.dataplane.stages import Failure, Stages
 from controller.openflow import flow_codec, meter_codec
 from controller.openflow.bundle import WHOLE, deliver_bundle
 from controller.openflow.errors import SwitchError
+from controller.openflow.meter_carry import MeterCarry
+from controller.openflow.meter_codec import MeterCounters
 from controller.openflow.readings import Readings
 from controller.openflow.session import SwitchSession
+from controller.openflow.stats import Counters, read_counters, read_meters, read_some_meters
 from controller.openflow.wire import Frame
 
 # Open vSwitch frees a deleted meter in another thread, within milliseconds, and takes no lock against adding one: both
@@ -30,6 +34,8 @@ class SwitchTarget:
     def __init__(self, session: SwitchSession):
         self._session = session
         self._readings = Readings(session)
+        self._carry = MeterCarry()
+        self._writing = hub.Semaphore()  # held while what meters have counted is read, or begins anew
         self._deleted_s = float("-inf")  # when meters were deleted last
 
     def read(self, wanted: SwitchState = NOTHING) -> SwitchState:
@@ -52,23 +58,35 @@ class SwitchTarget:
                 return failures
         return ()
 
+    def counters(self) -> Counters:
+        """What the loop looks at; a meter that was written anew has counted on."""
+        with self._writing:
+            found = read_counters(self._session)
+            return replace(found, meters=self._carry.carried_table(found.meters))
+
+    def meter_counters(self, ids: range) -> dict[int, MeterCounters]:
+        """Of those of these meters that the switch has, likewise."""
+        with self._writing:
+            return self._carry.carried(read_meters(self._session, ids))
+
     def modify_meters(self, meters: Mapping[int, Meter]) -> Sequence[Failure]:
         """Changes meters that exist, in the order given; in force when this returns."""
-        return self._deliver(
-            [(number, partial(meter_codec.modify_meter, meter_id=number, body=body)) for number, body in meters.items()]
-        )
+        if not meters:
+            return ()
+        with self._writing:
+            last = read_some_meters(self._session, meters)
+            failures = self._deliver(_meter_changes(meter_codec.modify_meter, meters))
+            refused = {failure.key for failure in failures}
+            self._carry.written({number: one for number, one in last.items() if number not in refused})
+            return failures
 
     def _meters_first(self, stages: Stages) -> Sequence[Failure]:
         if stages.meters.add:
             hub.sleep(max(0.0, self._deleted_s + METER_REST_S - time.monotonic()))
-        encoders = ((meter_codec.add_meter, stages.meters.add), (meter_codec.modify_meter, stages.meters.modify))
-        return self._deliver(
-            [
-                (number, partial(encode, meter_id=number, body=body))
-                for encode, meters in encoders
-                for number, body in meters.items()
-            ]
-        )
+        with self._writing:
+            failures = self._deliver(_meter_changes(meter_codec.add_meter, stages.meters.add))
+            self._carry.added(stages.meters.add)
+        return [*failures, *self.modify_meters(stages.meters.modify)]
 
     def _flows(self, stages: Stages) -> Sequence[Failure]:
         deleted = [(key, partial(flow_codec.delete_flow, key=key)) for key in stages.flows.delete]
@@ -91,6 +109,10 @@ class SwitchTarget:
 
     def _deliver(self, changes: Sequence[Change]) -> Sequence[Failure]:
         return _failures(changes, self._session.deliver([frame for _, frame in changes]))
+
+
+def _meter_changes(encode: Callable[..., bytes], meters: Mapping[int, Meter]) -> list[Change]:
+    return [(number, partial(encode, meter_id=number, body=body)) for number, body in meters.items()]
 
 
 def _failures(changes: Sequence[Change], errors: Mapping[int, SwitchError]) -> Sequence[Failure]:

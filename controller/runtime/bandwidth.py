@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from controller.allocation.actuator import Target, least_interval_s
 from controller.allocation.network import Network
 from controller.allocation.tree import Tree, TreeNode, tree_of
-from controller.world.desired import World, member, vif_meter
-from ovsdb.rows import VirtualInterface
+from controller.world.desired import World
+from controller.world.members import members_in_force
 from policies.hierarchy import Branch, Leaf, Member, bandwidth_tree
 from policies.model import Direction, PolicySet
 
@@ -19,15 +18,16 @@ Links = Mapping[tuple[str, str], int]  # (chassis, uplink) -> index of the link
 
 def network_of(world: World) -> Network:
     """What the loop divides in this world."""
-    vifs = [vif for members in world.members.values() for vif in members]
-    members = [member(vif, world.policies) for vif in vifs]
+    placed = {vif.number for members in world.members.values() for vif in members}
+    members = [
+        one for one in members_in_force(world.snapshot.interfaces.values(), world.policies) if one.number in placed
+    ]
     capacities = _capacities(world.policies, members)
     links = {link: index for index, link in enumerate(capacities)}
     return Network(
         egress=_tree(bandwidth_tree(world.policies, Direction.EGRESS, members), links),
         ingress=_tree(bandwidth_tree(world.policies, Direction.INGRESS, members), {}),
         capacity_kbps=np.array(list(capacities.values()), dtype=np.float64),
-        least_interval_s=_least_intervals(vifs, world.policies),
     )
 
 
@@ -66,24 +66,3 @@ def _leaf(leaf: Leaf, parent: int, links: Links) -> TreeNode:
         leaf_key=user.number,
         link=links.get((user.chassis or "", user.uplink or "")),
     )
-
-
-def _least_intervals(vifs: list[VirtualInterface], policies: PolicySet) -> dict[Target, float]:
-    """A changed meter refills its bucket: without a shaper in front of it that is a leak, so it must change seldom.
-
-    The meter is taken at the highest rate that the loop may ever set: the least limit on the way up from its node.
-    """
-    intervals: dict[Target, float] = {}
-    for vif in vifs:
-        meter = None if vif.kind == "veth" else vif_meter(vif, policies, _least_limit_kbps(vif.policy, policies))
-        if meter is not None:
-            intervals["egress", vif.number] = least_interval_s(meter.burst_kbit, meter.rate_kbps)
-    return intervals
-
-
-def _least_limit_kbps(path: str | None, policies: PolicySet) -> int | None:
-    limits = []
-    while path is not None:
-        limits.append(policies.nodes[path].egress.limit_kbps)
-        path = policies.nodes[path].parent
-    return min((limit for limit in limits if limit is not None), default=None)

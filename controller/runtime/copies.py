@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from controller.dataplane.cookies import CookieKind, Origin, decode
+from controller.dataplane.macs import gateway_mac
 from controller.dataplane.pipeline import BY_ID
+from controller.runtime.each_second import EachSecond
 from controller.runtime.switch import Switch
 from controller.world.desired import World
+from controller.world.routing import system_id
 from policies.model import Action, Rule
 from policies.resolve import ancestry
 
@@ -65,15 +68,16 @@ class Copies:
         self._world, self._reading, self._write, self._wall_clock = world, reading, write, wall_clock
         self._rules: tuple[World, Mapping[int, Rule]] | None = None
         self.records: deque[Mapping[str, Any]] = deque(maxlen=KEPT)
-        self.passed_over = 0  # for there were too many
-        self._second, self._taken = 0, 0
+        self._bound = EachSecond(MOST_A_SECOND, wall_clock)
+
+    @property
+    def passed_over(self) -> int:
+        """How many, for there were too many."""
+        return self._bound.passed_over
 
     def take(self, copy: Copy, chassis: str, switch: Switch) -> None:
         """Never raises: what cannot be understood is noted in the log."""
-        second = int(self._wall_clock())
-        self._second, self._taken = second, self._taken + 1 if second == self._second else 1
-        if self._taken > MOST_A_SECOND:
-            self.passed_over += 1
+        if not self._bound.takes():
             return
         try:
             self._take(copy, chassis, switch)
@@ -90,12 +94,22 @@ class Copies:
             self.records.append(record)
             self._write(record)
         if self._rejects(origin, rule):
-            answer = self._tagged(copy, origin.vif, self._reading.answer(copy.frame))
+            answer = self._tagged(copy, origin.vif, self._to_sender(copy, chassis, self._reading.answer(copy.frame)))
             if answer is not None:
                 switch.packet_out(copy.in_port, answer)
 
     def _rejects(self, origin: Origin, rule: Rule | None) -> bool:
         return origin.kind is CookieKind.UNMATCHED or (rule is not None and rule.action is Action.REJECT)
+
+    def _to_sender(self, copy: Copy, chassis: str, answer: bytes | None) -> bytes | None:
+        """What the router had passed on before it was rejected has lost its sender's MAC: that is the MAC of the VIF
+        at this port. None: it came from another host, whose router is not told."""
+        world = self._world()
+        router = bytes.fromhex(gateway_mac(system_id(world.snapshot)).replace(":", ""))
+        if answer is None or copy.frame[6:12] != router:
+            return answer
+        here = (vif.mac for vif in world.members.get(chassis, ()) if vif.ofport == copy.in_port)
+        return next((bytes.fromhex(mac.replace(":", "")) + router + answer[12:] for mac in here if mac), None)
 
     def _tagged(self, copy: Copy, number: int, frame: bytes | None) -> bytes | None:
         """With the VLAN tag of the VIF's segment where it goes back out of an uplink. None: who knows which that is."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import eventlet
 from eventlet import tpool
@@ -21,6 +22,8 @@ RETRY_S = 1.0
 REST_S = 5.0  # looks at least so often
 
 log = logging.getLogger("weir.database")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class Follower:
     def __init__(self, db: WeirDb, on_change: Callable[[], None], wall_clock: Callable[[], float]) -> None:
         self._db, self._on_change, self._wall_clock = db, on_change, wall_clock
         self._reports: dict[str, FlowStatus] = {}
+        self._learned: dict[str, tuple[str, ...]] = {}
+        self._scaled: dict[str, Mapping[str, int]] = {}
         self._wake_read, self._wake_write = socket.socketpair()
         for end in (self._wake_read, self._wake_write):  # a pipe would not do: eventlet waits before it writes to one
             end.setblocking(False)
@@ -51,6 +56,24 @@ class Follower:
 
     def report(self, chassis: str, status: FlowStatus) -> None:
         self._reports[chassis] = status
+        self._wake()
+
+    @property
+    def unwritten(self) -> Collection[str]:
+        """The chassis of which something was reported that is not in the Weir DB yet."""
+        return self._reports.keys()
+
+    def report_learned(self, learned: Mapping[str, tuple[str, ...]]) -> None:
+        """By VIF name, the addresses with prefix length that it has from outside."""
+        self._learned.update(learned)
+        self._wake()
+
+    def report_scaled(self, scaled: Mapping[str, Mapping[str, int]]) -> None:
+        """By VIF name, the whole of what the loop has moved."""
+        self._scaled.update(scaled)
+        self._wake()
+
+    def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):  # full: it will wake anyway
             self._wake_write.send(b".")
 
@@ -74,7 +97,8 @@ class Follower:
         poller = Poller()
         self._db.register(poller)
         poller.fd_wait(self._wake_read)
-        if self._wake_read.fileno() in poller.block(self._rest_s()):
+        # eventlet's select switches to its green thread once for each descriptor that is ready, so one of its own
+        if self._wake_read.fileno() in eventlet.spawn(poller.block, self._rest_s()).wait():
             self._wake_read.recv(4096)
 
     def _rest_s(self) -> float:
@@ -93,14 +117,30 @@ class Follower:
             self._told = world
 
     def _write_reports(self) -> None:
+        self._write_all(self._learned, self._db.report_learned)
+        self._write_all(self._scaled, self._db.report_scaled)
         while self._db.connected and self._reports:
             chassis = next(iter(self._reports))
-            status = self._reports.pop(chassis)
+            status = self._reports[chassis]
             try:
                 self._write(chassis, status)
             except BaseException:
-                self._reports.setdefault(chassis, status)  # behind the others; a later one of the same chassis holds
+                self._reports[chassis] = self._reports.pop(chassis)  # behind the others
                 raise
+            if self._reports[chassis] is status:  # else a later one of the same chassis came meanwhile
+                del self._reports[chassis]
+
+    def _write_all(self, left: dict[str, T], write: Callable[[Mapping[str, T]], object]) -> None:
+        """What cannot be written stays, but for what is newer by then."""
+        if not (self._db.connected and left):
+            return
+        now = dict(left)
+        left.clear()
+        try:
+            write(now)
+        except BaseException:
+            left.update({**now, **left})
+            raise
 
     def _write(self, chassis: str, status: FlowStatus) -> None:
         flow_cfg = status.flow_cfg

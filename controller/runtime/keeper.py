@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import eventlet
@@ -12,17 +13,21 @@ from eventlet.event import Event
 
 from controller.compiler.bridge import Bridge
 from controller.compiler.compile import compile_bridge
+from controller.compiler.meters import least_burst_kbit
 from controller.compiler.parts import Memo
-from controller.dataplane.entries import MeterBody, SwitchState
+from controller.dataplane.entries import Meter, MeterBody, SwitchState
+from controller.dataplane.stages import decreases_first
+from controller.reconcile.pace import MeterPace
 from controller.reconcile.reconciler import Reconciler
+from controller.runtime.drift import Drifted
 from controller.runtime.follower import FlowStatus
 from controller.runtime.rule_cuts import Place, meters_by_place
 from controller.runtime.switch import Switch, SwitchGone
 from controller.world.desired import World, bridge_of
 from ovsdb.rows import Chassis
 
-AUDIT_S = 5.0  # somebody else's edit is found and mended within this time ...
-AUDIT_PART = 0.1  # ... but no more than this part of the time is spent on looking for one
+AUDIT_S = 3.0  # somebody else's edit is found and mended within this time ...
+AUDIT_PART = 0.1  # ... but no more than this part of the time is spent on looking where there is none
 _LEAST_REST_S = 0.05
 
 log = logging.getLogger("weir.keeper")
@@ -36,30 +41,52 @@ class Duty:
     enforced_kbps: Callable[[], Mapping[int, int]]
     report: Callable[[str, FlowStatus], None]
     clock: Callable[[], float]
+    repaired: Callable[[str, Drifted], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What the switch should hold. cfg: of the snapshot that it was compiled from."""
+    """What the switch should hold, its meters as soon as `MeterPace` lets them.
+
+    cfg: of the snapshot that it was compiled from.
+    """
 
     bridge: Bridge
     state: SwitchState
     cfg: int
 
+    @property
+    def shaped(self) -> frozenset[int]:
+        return frozenset(vif.number for vif in self.bridge.vifs if vif.is_shaped)
+
 
 class Keeper:
     """One chassis whose switch is connected. `poke` says that something may have changed."""
 
-    def __init__(self, chassis: str, switch: Switch, duty: Duty) -> None:
+    def __init__(
+        self,
+        chassis: str,
+        switch: Switch,
+        duty: Duty,
+        held: SwitchState | None = None,
+        attempted: Sequence[SwitchState] = (),
+    ) -> None:
+        """held: what this switch was found to hold in an earlier session. attempted: what was written since, unseen."""
         self._chassis, self._switch, self._duty = chassis, switch, duty
-        self._reconciler = Reconciler(switch)
+        self._reconciler = Reconciler(switch, held, attempted)
+        self._earlier = held
+        self._last_held = held  # as the switch was last found to be, whatever became of it since
         self._plan: _Plan | None = None
+        self._pace = MeterPace()
+        self._meters: Mapping[int, Meter] = {}  # in force, if there is no trouble
         self._metered: tuple[SwitchState, Mapping[Place, tuple[int, ...]]] | None = None
         self._is_new = False  # whether the plan has not been tried yet
+        self._zones: set[int] = set()  # of connection tracking, which VIFs have that were here: their numbers
         self._memo = Memo()
         self._trouble: str | None = None  # why the switch is not known to be as planned; None: it was found to be
         self._due_s = float("-inf")  # when something is to be done next: a new plan, another try, an audit
         self._audit_s = float("-inf")  # when the whole switch is to be read next
+        self._look_s = 0.0  # what the last audit took that found nothing
         self._poked = True
         self._event: Event | None = None
 
@@ -67,6 +94,16 @@ class Keeper:
         self._poked = True
         if self._event is not None and not self._event.ready():
             self._event.send()
+
+    @property
+    def held(self) -> SwitchState | None:
+        """What the switch was found to hold last; None: it was never found to hold what it should."""
+        return self._last_held
+
+    @property
+    def attempted(self) -> Sequence[SwitchState]:
+        """What was written since, without having been seen."""
+        return self._reconciler.attempted
 
     def rule_meters(self) -> Mapping[Place, tuple[int, ...]]:
         """As planned; see rule_cuts."""
@@ -98,6 +135,9 @@ class Keeper:
         refusal = self._make_plan(world) or world.fault
         if self._plan is not None and self._duty.clock() >= self._due_s:
             self._reconcile(self._plan)
+            self._forget_deleted(world)
+        elif self._plan is not None and self._trouble is None and self._duty.clock() >= self._pace.due_s:
+            self._write_meters(self._plan)
         self._report(row, refusal)
 
     def _make_plan(self, world: World) -> str | None:
@@ -131,32 +171,63 @@ class Keeper:
         return True
 
     def _set_rates(self, plan: _Plan, changed: Mapping[int, MeterBody]) -> None:
-        """Only these meters are written, and nothing is read before the next audit."""
         self._plan = replace(plan, state=SwitchState(plan.state.flows, {**plan.state.meters, **changed}))
-        self._reconciler.assume(None)
+        self._write_meters(self._plan)
+
+    def _write_meters(self, plan: _Plan) -> None:
+        """Only meters whose turn it is are written, and nothing is read before the next audit."""
+        before, held = self._meters, self._held(plan)
+        changed = decreases_first(before, held.meters)
+        if not changed:
+            return
+        self._reconciler.attempt(held)
         failures = self._switch.modify_meters(changed)
         if failures:
             self._failed("; ".join(map(str, failures)))
             self._due_s = float("-inf")
         else:
-            self._reconciler.assume(self._plan.state)
+            self._reconciler.assume(held)
+            self._last_held = held
+
+    def _held(self, plan: _Plan) -> SwitchState:
+        """What is planned, but for meters that have changed too lately: see `MeterPace`."""
+        least_kbit = least_burst_kbit(plan.bridge.largest_kbit)
+        self._meters = self._pace.hold(plan.state.meters, plan.shaped, least_kbit, self._duty.clock())
+        return SwitchState(plan.state.flows, self._meters)
 
     def _reconcile(self, plan: _Plan) -> None:
         """What is new comes before an audit that has just fallen due."""
         now_s = self._duty.clock()
         is_audit = now_s >= self._audit_s + (AUDIT_S if self._is_new else 0.0)
         self._is_new = False
-        outcome = (self._reconciler.reconcile if is_audit else self._reconciler.advance)(plan.state, now_s)
+        held, wanted = self._reconciler.held, self._held(plan)
+        outcome = (self._reconciler.reconcile if is_audit else self._reconciler.advance)(wanted, now_s)
         if outcome.changes:
             log.info("%s: %s", self._chassis, outcome.changes)
+        if outcome.drift and held is not None:
+            self._duty.repaired(self._chassis, Drifted(outcome.drift, held, wanted, held is self._earlier))
         if outcome.in_sync:
             self._trouble = None
+            self._last_held = self._reconciler.held
         else:
             self._trouble = "; ".join(map(str, outcome.failures)) or "the switch differs from what was sent"
         ended_s = self._duty.clock()
         if outcome.read_whole:
-            self._audit_s = ended_s + max(AUDIT_S, (ended_s - now_s) / AUDIT_PART)
+            if not outcome.changes:
+                self._look_s = ended_s - now_s
+            self._audit_s = ended_s + max(AUDIT_S, self._look_s / AUDIT_PART)
         self._due_s = self._audit_s if outcome.retry_at_s is None else outcome.retry_at_s
+
+    def _forget_deleted(self, world: World) -> None:
+        """Connections of VIFs that are no more, once no entry looks at them. Of one that has only lost its port they
+        stay: it may come back.
+        """
+        if self._plan is None or self._trouble is not None:
+            return
+        gone = self._zones - {vif.number for vif in world.snapshot.interfaces.values()}
+        if gone:
+            self._switch.forget_connections(sorted(gone))
+        self._zones = (self._zones - gone) | {vif.number for vif in self._plan.bridge.vifs}
 
     def _report(self, row: Chassis, refusal: str | None) -> None:
         """What was refused has been tried: whoever waits for it need wait no longer."""
@@ -173,21 +244,23 @@ class Keeper:
         if self._poked:
             return
         self._event = Event()
-        with eventlet.Timeout(min(AUDIT_S, max(_LEAST_REST_S, self._due_s - self._duty.clock())), False):
+        with eventlet.Timeout(min(AUDIT_S, max(_LEAST_REST_S, self._next_s() - self._duty.clock())), False):
             self._event.wait()
         self._event = None
 
+    def _next_s(self) -> float:
+        return min(self._due_s, self._pace.due_s if self._trouble is None else math.inf)
+
 
 def changed_rates(before: Bridge, after: Bridge) -> dict[int, MeterBody] | None:
-    """The meters to write when nothing but rates differs, decreases first; None when anything else does."""
+    """The meters that differ when nothing but rates does; None when anything else does."""
     if _without_rates(before) != _without_rates(after):
         return None
-    changed = [
-        (new.egress_meter.rate_kbps > old.egress_meter.rate_kbps, new.number, new.egress_meter)
+    return {
+        new.number: new.egress_meter
         for old, new in zip(before.vifs, after.vifs, strict=True)
         if old.egress_meter is not None and new.egress_meter is not None and old.egress_meter != new.egress_meter
-    ]
-    return {number: meter for _, number, meter in sorted(changed, key=lambda change: change[:2])}
+    }
 
 
 def _without_rates(bridge: Bridge) -> Bridge:

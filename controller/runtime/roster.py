@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import eventlet
 from eventlet.greenthread import GreenThread
 
+from controller.dataplane.entries import SwitchState
 from controller.runtime.follower import FlowStatus
 from controller.runtime.keeper import Duty, Keeper
 from controller.runtime.rule_cuts import Place
@@ -16,6 +18,9 @@ from controller.runtime.switch import Switch
 from controller.runtime.vital import Vital
 
 ABSENT = "its switch is not connected to the controller"
+# A controller that starts anew hears of the switches one after the other. Whose was connected to the last one is not
+# said to be gone before it had time to come: other hosts would take over what it does for all, and give it back.
+PATIENCE_S = 10.0
 
 log = logging.getLogger("weir.controller")
 
@@ -34,6 +39,11 @@ class Roster:
         self._duty, self._vital = duty, vital
         self._connected: dict[str, Switch] = {}  # by datapath id
         self._kept: dict[str, _Kept] = {}  # by chassis
+        self._seen: set[str] = set()  # chassis that have had a keeper
+        self._patient_until_s = duty.clock() + PATIENCE_S
+        self._second_look: GreenThread | None = None
+        # by chassis and datapath id, of those that have gone: what they held, and what was written since
+        self._held: dict[tuple[str, str], tuple[SwitchState, Sequence[SwitchState]]] = {}
 
     @property
     def connected(self) -> list[str]:
@@ -70,20 +80,41 @@ class Roster:
         owners, rows = self._owners(), self._duty.world().snapshot.chassis
         wanted = {names[0]: self._connected[switch] for switch, names in owners.items() if len(names) == 1}
         leaving = [name for name, kept in self._kept.items() if wanted.get(name) is not kept.switch]
-        threads = [self._kept.pop(name).thread for name in leaving]
+        threads = [self._leave(name) for name in leaving]
         for name, switch in wanted.items():
             if name not in self._kept:
-                keeper = Keeper(name, switch, self._duty)
+                keeper = Keeper(name, switch, self._duty, *self._held.pop((name, switch.datapath_id), (None, ())))
                 self._kept[name] = _Kept(switch, keeper, self._vital.spawn(f"keeper of {name}", keeper.run))
+                self._seen.add(name)
             self._kept[name].keeper.poke()
         for name, row in rows.items():
-            why = _rivalry(row.datapath_id, owners) or ABSENT
+            rivalry = _rivalry(row.datapath_id, owners)
+            why = rivalry or ABSENT
+            if row.connected and rivalry is None and self._may_still_come(name):
+                continue
             if name not in self._kept and (row.connected, row.flow_error) != (False, why):
                 self._duty.report(name, FlowStatus(None, why, connected=False))
         for thread in threads:  # last: it lets others run
             thread.kill()
 
+    def _may_still_come(self, chassis: str) -> bool:
+        """Or it is here."""
+        if chassis in self._seen or self._duty.clock() >= self._patient_until_s:
+            return chassis in self._kept
+        if self._second_look is None:
+            self._second_look = eventlet.spawn_after(PATIENCE_S, self.changed)
+        return True
+
+    def _leave(self, chassis: str) -> GreenThread:
+        """What its switch held is remembered: when it is back, what is missing is drift."""
+        kept = self._kept.pop(chassis)
+        if kept.keeper.held is not None:
+            self._held[chassis, kept.switch.datapath_id] = kept.keeper.held, kept.keeper.attempted
+        return kept.thread
+
     def stop(self) -> None:
+        if self._second_look is not None:
+            self._second_look.cancel()
         for name in list(self._kept):
             self._kept.pop(name).thread.kill()
 

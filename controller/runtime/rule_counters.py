@@ -140,11 +140,11 @@ class RuleCounters:
         rules = {number for (kind, _), number in world.numbers.items() if kind == "rule"}
         nodes = {number for (kind, _), number in world.numbers.items() if kind == "node"}
         vifs = {vif.number for vif in world.snapshot.interfaces.values()}
-        for key in list(self._counts):
+        for key in {*self._counts, *self._cuts}:
             origin = decode(key[2])
             known = nodes if origin is not None and origin.kind is CookieKind.UNMATCHED else rules
             if origin is None or origin.vif not in vifs or origin.of not in known:
-                del self._counts[key]
+                self._counts.pop(key, None)
                 self._cuts.pop(key, None)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from controller.dataplane.entries import MeterBody
+from controller.dataplane.entries import Meter
 from controller.dataplane.stages import Failure
 from controller.reconcile.target import Target
 from controller.runtime.sampling import SwitchSample
@@ -31,7 +31,7 @@ class Switch(Target, Protocol):
     def datapath_id(self) -> str:
         """16 hex digits."""
 
-    def modify_meters(self, meters: Mapping[int, MeterBody]) -> Sequence[Failure]:
+    def modify_meters(self, meters: Mapping[int, Meter]) -> Sequence[Failure]:
         """Changes meters that exist, in the order given; in force when this returns."""
 
     def sample(self) -> SwitchSample: ...
@@ -42,5 +42,11 @@ class Switch(Target, Protocol):
     def rule_cuts(self) -> Mapping[int, int]:
         """Bytes that the meters of rules have dropped, by meter id."""
 
+    def forget_connections(self, zones: Collection[int]) -> None:
+        """What connection tracking remembers of these zones."""
+
     def packet_out(self, port: int, frame: bytes) -> None:
         """Sends a frame out of a port, past all tables; does not wait."""
+
+    def flood(self, ports: Sequence[int], frame: bytes) -> None:
+        """Likewise out of several."""

@@ -23,6 +23,7 @@ def agent_config(system: System, directory: StateDir) -> AgentConfig:
         system=directory.namespace,
         uplinks={uplink.name: programs.port_device(system, uplink) for uplink in system.uplinks},
         controller=programs.openflow_target(system, directory),
+        datapath_type=system.datapath_type,
     )
 
 
@@ -34,6 +35,12 @@ def check_free(system: System, directory: StateDir) -> None:
     with OpenVSwitch(f"unix:{system.ovs_rundir}/db.sock") as switch:
         switch.connect()
         found = switch.bridge(system.bridge)
+        if system.datapath == "dpdk" and "dpdk" not in switch.port_types():
+            raise SystemFault(
+                "--datapath dpdk: the machine's own Open vSwitch runs without DPDK",
+                "Install openvswitch-switch-dpdk, choose it (update-alternatives --config ovs-vswitchd), run ovs-vsctl "
+                "set Open_vSwitch . other_config:dpdk-init=true, and restart it; or leave --ovs system out",
+            )
     if found is not None and found.owner != agent_config(system, directory).owner:
         whose = f"the system {found.owner}" if found.owner else "somebody else"
         raise SystemFault(

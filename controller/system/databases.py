@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from controller.config import StateDir
@@ -15,19 +17,34 @@ _OVS_SCHEMAS = (
 )
 # Nobody vouches for status until today's agent and controller have spoken; so a reported number is a sign of life.
 _FORGET_STATUS = """["Weir",
-  {"op": "update", "table": "Chassis", "where": [], "row": {"connected": false, "agent_cfg": 0, "flow_cfg": 0}},
+  {"op": "update", "table": "Chassis", "where": [], "row": {"connected": false, "agent_cfg": 0, "flow_cfg": 0,
+    "capabilities": ["map", []]}},
   {"op": "update", "table": "Virtual_Interface", "where": [], "row": {"state": "pending", "error": ["set", []]}}]"""
 _WEIR_ROW = '["Weir", {"op": "insert", "table": "Weir", "row": {"cfg": 1}}]'
 _OVS_ROW = '["Open_vSwitch", {"op": "insert", "table": "Open_vSwitch", "row": {}}]'
 
 
-def prepare(directory: StateDir, embedded: bool) -> None:
-    """To be called while no server has the files open. Raises SystemFault."""
+def prepare(directory: StateDir, other_config: Mapping[str, str | None] | None) -> None:
+    """To be called while no server has the files open. Raises SystemFault.
+
+    other_config: what the embedded Open vSwitch shall have there before it starts, None: not have; None: it is not
+    embedded.
+    """
     weir_db = directory.db / "weir.db"
     _prepare(weir_db, SCHEMA_PATH, _WEIR_ROW)
     _tool("transact", str(weir_db), _FORGET_STATUS)
-    if embedded:
+    if other_config is not None:
         _prepare(directory.db / "conf.db", _ovs_schema(), _OVS_ROW)
+        _tool("transact", str(directory.db / "conf.db"), _configuring(other_config))
+
+
+def _configuring(other_config: Mapping[str, str | None]) -> str:
+    """A transaction; what an earlier vswitchd said of DPDK is forgotten."""
+    present = [[key, value] for key, value in other_config.items() if value is not None]
+    mutations = [["other_config", "delete", ["set", list(other_config)]], ["other_config", "insert", ["map", present]]]
+    at = {"table": "Open_vSwitch", "where": []}
+    forget = {"op": "update", **at, "row": {"dpdk_initialized": False}}
+    return json.dumps(["Open_vSwitch", {"op": "mutate", **at, "mutations": mutations}, forget])
 
 
 def _prepare(database: Path, schema: Path, first_row: str) -> None:

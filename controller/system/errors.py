@@ -7,7 +7,7 @@ class SystemFault(Exception):
     """Reads `what and where. Remedy.`, and is shown as it is. The remedy may end in lines of a log."""
 
     def __init__(self, problem: str, remedy: str) -> None:
-        super().__init__(f"{problem}. {remedy}" + ("" if "\n" in remedy else "."))
+        super().__init__(f"{problem}. {remedy}" + ("" if "\n" in remedy or remedy.endswith("?") else "."))
 
 
 class WrongRequest(SystemFault):

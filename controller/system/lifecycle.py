@@ -19,11 +19,17 @@ from pathlib import Path
 
 from controller import config
 from controller.config import ConfigError, StateDir, System
+from controller.host import send_buffer
+from controller.host.errors import HostError
+from controller.host.settings import BUFFER_RECORDS
 from controller.system import (
     bridge,
     databases,
     devices,
     directories,
+    dpdk,
+    leftovers,
+    listening,
     logs,
     network,
     processes,
@@ -38,9 +44,11 @@ from controller.system.requirements import Request
 
 _ROUNDS = 3  # of ending what is found: a process may have been starting another one
 _RUN_FILES = (
+    "raised-buffers.*.new",
     "*.ctl", "*.mgmt", "*.snoop", "*.pid", "db.sock", "weir-db.sock", "stream.sock", "api.sock",
-    "openflow.sock", "processes.json", "processes.new", "supervisor.lock",
+    "openflow.sock", "processes.json", "processes.new", "supervisor.lock", "agent.*.lock",
 )  # fmt: skip
+_RUN_DIRECTORIES = ("vhost", "dpdk")  # of VMs' sockets; of OVS-DPDK
 
 
 @contextmanager
@@ -77,8 +85,20 @@ def differences(system: System, request: Request) -> list[str]:
         "--ovs": (system.ovs, request.ovs),
         "--datapath": (system.datapath, request.datapath),
         "--uplink": (_words(system), _words(request)),
+        requirements.METRICS: (system.metrics or "absent", _where(request) or "absent"),
+        "--raise-buffers": (_asked(system.raise_buffers), _asked(request.raise_buffers)),
     }
     return [f"{option} is {now}, not {wanted}" for option, (now, wanted) in pairs.items() if now != wanted]
+
+
+def _where(request: Request) -> str | None:
+    return (
+        None if request.metrics is None else listening.written(*listening.read(requirements.METRICS, request.metrics))
+    )
+
+
+def _asked(is_so: bool) -> str:
+    return "given" if is_so else "absent"
 
 
 def _words(of: System | Request) -> str:
@@ -97,8 +117,13 @@ def plan(request: Request, directory: StateDir, ovs_rundir: Path) -> System:
         ovs_rundir=str(directory.run if embedded else ovs_rundir.resolve()),
         uplinks=request.uplinks,
         loop_interval_s=request.loop_interval_s,
+        raise_buffers=request.raise_buffers,
+        metrics=_where(request),
+        dpdk=dpdk.plan(*request.dpdk) if embedded and request.datapath == "dpdk" else None,
         home_inode=network.home_inode(),
     )
+    if system.metrics is not None:
+        listening.check_free(requirements.METRICS, *listening.read(requirements.METRICS, system.metrics))
     network.check_devices(system)
     bridge.check_free(system, directory)
     return replace(system, uplinks=devices.look(system.uplinks))
@@ -126,7 +151,9 @@ def start(system: System, directory: StateDir, say: Callable[[str], None]) -> Wa
     config.save(system, directory)
     say(f"starting in {directory.path}")
     network.make(system, directory)
-    databases.prepare(directory, embedded=system.ovs == "embedded")
+    databases.prepare(directory, dpdk.other_config(system.dpdk) if system.ovs == "embedded" else None)
+    if system.dpdk is not None:
+        dpdk.add_hugepages(system.dpdk)
     directory.chassis_file.write_text(system.chassis + "\n")
     watch = Watch(directory)
     start_supervisor(directory)
@@ -159,16 +186,32 @@ def stop(system: System | None, directory: StateDir) -> list[str]:
     Databases and logs stay. Raises SystemFault or HostError for what cannot be removed.
     """
     _end_processes(directory)
+    notes = _lower_buffers(directory)
     if system is not None:
         bridge.take_away(system, directory)
-    notes = network.take_away(system, directory)
+        if system.dpdk is not None:
+            dpdk.take_hugepages_back(system.dpdk)
+    notes += network.take_away(system, directory)
     for pattern in _RUN_FILES:
         for file in directory.run.glob(pattern):
             file.unlink(missing_ok=True)
+    for name in _RUN_DIRECTORIES:
+        leftovers.remove(directory.run / name)
     with suppress(OSError):  # somebody else's files are in it, or it was never made
         directory.run.rmdir()
     directory.system_file.unlink(missing_ok=True)
     directory.system_file.with_suffix(".new").unlink(missing_ok=True)
+    return notes
+
+
+def _lower_buffers(directory: StateDir) -> list[str]:
+    """Of the machine's own Open vSwitch. Where that fails the record stays, for the next `weir down`."""
+    notes = []
+    for record in directory.run.glob(BUFFER_RECORDS):
+        try:
+            send_buffer.put_back(record)
+        except HostError as fault:
+            notes.append(f"buffers of Open vSwitch stay raised: {fault}")
     return notes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from controller.system.errors import SystemFault, WrongRequest
 _OWN = Path("/proc/self/ns/net")
 _ALIAS = "weir-system:"
 _NAME_BYTES = 15  # IFNAMSIZ less its terminating zero
+_OF_A_VIF = re.compile(r"w[vtu][0-9]+")
 _TAKEN = ("lo", "br-weir", "ovs-netdev")
 
 
@@ -38,7 +40,7 @@ def check_uplinks(uplinks: tuple[Uplink, ...], ovs: str) -> None:
         names = [uplink.name] if uplink.device is None else [uplink.name, uplink.device]
         for name in names:
             check_device_name("--uplink", name)
-        if uplink.name in _TAKEN or (uplink.name.startswith("wv") and uplink.name[2:].isdigit()):
+        if uplink.name in _TAKEN or _OF_A_VIF.fullmatch(uplink.name):
             raise WrongRequest(f"--uplink {uplink.name}: Weir uses this name itself", "Choose another")
         if seen & set(names):
             raise WrongRequest(f"--uplink {uplink.name}: named twice", "Name each uplink and each device once")
@@ -71,16 +73,17 @@ def make(system: System, directory: StateDir) -> None:
     On the machine's own Open vSwitch devices stay where they are, and are made fit for a datapath in userspace.
     """
     if system.namespace is None:
-        for uplink in system.uplinks:
+        for uplink in system.uplinks if system.plain_frames else ():
             offloads.disable(uplink.device or uplink.name)
         return
     path = namespace.create(system.namespace, lambda: _mark(directory))
     for uplink in system.uplinks:
         if uplink.device is None:
             _make_pair(uplink.name, path)
+            _bring_up(uplink.name, None, system.plain_frames)
         else:
             devices.move_in(uplink, path)
-            _bring_up_inside(uplink.name, path)
+        _bring_up_inside(uplink.name, path, system.plain_frames)
 
 
 def _mark(directory: StateDir) -> None:
@@ -93,20 +96,19 @@ def _mark(directory: StateDir) -> None:
 def _make_pair(name: str, inside: Path) -> None:
     with inside.open("rb") as descriptor, links.netlink(None) as socket:
         socket.link("add", ifname=name, kind="veth", peer={"ifname": name, "net_ns_fd": descriptor.fileno()})
-    _bring_up(name, None)
-    _bring_up_inside(name, inside)
 
 
-def _bring_up_inside(name: str, inside: Path) -> None:
+def _bring_up_inside(name: str, inside: Path, plain_frames: bool) -> None:
     """The stack of the system's namespace has nothing to say on an uplink: only what the bridge sends goes out."""
     with namespace.entered(inside):
         sysctl.ensure(f"ipv6/conf/{name}/disable_ipv6", "1")
-    _bring_up(name, inside)
+    _bring_up(name, inside, plain_frames)
 
 
-def _bring_up(name: str, path: Path | None) -> None:
+def _bring_up(name: str, path: Path | None, plain_frames: bool) -> None:
     with links.netlink(path) as socket:
-        offloads.disable(name)
+        if plain_frames:
+            offloads.disable(name)
         link = links.find(socket, name)
         if link is not None:
             links.set_up(socket, link)
@@ -163,5 +165,5 @@ def _delete_links(path: Path) -> None:
         names = [message.get_attr("IFLA_IFNAME") for message in socket.get_links()]
         for name in names:
             link = links.find(socket, name)
-            if link is not None and link.kind == "veth":
+            if link is not None and link.kind in ("veth", "tun"):
                 links.delete(socket, name)

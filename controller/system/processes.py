@@ -69,6 +69,16 @@ def _look(pid: int, state_dir: str) -> Running | None:
     return None if ticks is None or not ours else Running(environment[PROCESS_MARK], pid, ticks, leader)
 
 
+def set_session_nice(pid: int, nice: int) -> None:
+    """For a kernel that divides processors among sessions (autogroup): there `nice` orders a session's own tasks alone.
+
+    Source: sched(7), "The autogroup feature". Raises OSError when the kernel refuses.
+    """
+    group = Path(f"/proc/{pid}/autogroup")
+    if nice and group.exists():
+        group.write_text(str(nice))
+
+
 def _environment(pid: int) -> Mapping[str, str]:
     entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     pairs = (os.fsdecode(entry).partition("=") for entry in entries)

@@ -13,7 +13,7 @@ from controller.system.errors import SystemFault
 from ovsdb.rows import Chassis
 from ovsdb.weir_db import WeirDb
 
-READY_S = 30.0
+READY_S = 180.0
 _ENDS_TOO_OFTEN = 3
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.config import Uplink
-from controller.system import network, programs
+from controller.config import DATAPATH_TYPES, Uplink
+from controller.system import dpdk, listening, network, programs
 from controller.system.errors import SystemFault, WrongRequest
 
 _PACKAGES = {
@@ -22,8 +23,9 @@ _PACKAGES = {
     "setpriv": "util-linux",
 }
 _CHASSIS_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")  # it is written into marks whose parts a colon divides
+METRICS = "--metrics"
 _MODES = ("embedded", "system")
-_DATAPATHS = ("userspace", "kernel", "dpdk")
+_MODULE, _MODULES = Path("/sys/module/openvswitch"), Path("/lib/modules")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,15 @@ class Request:
     datapath: str = "userspace"
     uplinks: tuple[Uplink, ...] = ()
     loop_interval_s: float = 1.0
+    dpdk_memory_mb: int | None = None
+    pmd_cpu_mask: str | None = None
+    hugepages: int = 0
+    raise_buffers: bool = False
+    metrics: str | None = None
+
+    @property
+    def dpdk(self) -> tuple[int | None, str | None, int]:
+        return self.dpdk_memory_mb, self.pmd_cpu_mask, self.hugepages
 
 
 def loop_interval_s() -> float:
@@ -49,22 +60,37 @@ def loop_interval_s() -> float:
 
 
 def parse_uplinks(texts: Sequence[str]) -> tuple[Uplink, ...]:
-    """Each `NAME` or `NAME=DEVICE`."""
-    parts = [text.partition("=") for text in texts]
-    return tuple(Uplink(name, device if separator else None) for name, separator, device in parts)
+    """Each `NAME` or `NAME=DEVICE`. Further devices of one uplink become NAME#2, NAME#3, ... in their order."""
+    found: list[Uplink] = []
+    times: Counter[str] = Counter()
+    for name, separator, device in (text.partition("=") for text in texts):
+        times[name] += 1
+        further = bool(separator) and times[name] > 1
+        found.append(Uplink(f"{name}#{times[name]}" if further else name, device if separator else None))
+    return tuple(found)
 
 
 def check_request(request: Request) -> None:
     """Raises WrongRequest for what this version does not do on any machine."""
     if request.ovs not in _MODES:
         raise WrongRequest(f"--ovs: '{request.ovs}' is not known", f"Write one of: {', '.join(_MODES)}")
-    if request.datapath not in _DATAPATHS:
-        raise WrongRequest(f"--datapath: '{request.datapath}' is not known", f"Write one of: {', '.join(_DATAPATHS)}")
-    if request.datapath != "userspace":
+    check_datapath(request.datapath)
+    if request.datapath == "dpdk" and request.ovs == "embedded":
+        dpdk.check_options(*request.dpdk)
+    elif any(request.dpdk):
         raise WrongRequest(
-            f"--datapath {request.datapath}: this version drives the userspace datapath alone", "Leave the option out"
+            "--dpdk-memory, --pmd-cpu-mask and --hugepages are for --datapath dpdk on an Open vSwitch of Weir's own",
+            "Leave them out",
         )
+    if request.metrics is not None:
+        listening.read(METRICS, request.metrics)
     network.check_uplinks(request.uplinks, request.ovs)
+
+
+def check_datapath(datapath: str) -> None:
+    """Raises WrongRequest."""
+    if datapath not in DATAPATH_TYPES:
+        raise WrongRequest(f"--datapath: '{datapath}' is not known", f"Write one of: {', '.join(DATAPATH_TYPES)}")
 
 
 def check_agent(chassis: str, bridge: str, uplinks: tuple[Uplink, ...]) -> None:
@@ -94,11 +120,31 @@ def check_machine(request: Request, ovs_rundir: Path) -> None:
     for program, package in _PACKAGES.items():
         if shutil.which(program) is None:
             raise SystemFault(f"the program {program} is missing", f"Install the package {package} (make install does)")
+    if request.datapath == "kernel":
+        _check_module()
+    if request.datapath == "dpdk" and request.ovs == "embedded":
+        dpdk.check_machine(*request.dpdk)
     if request.ovs == "system" and not (ovs_rundir / "db.sock").is_socket():
         raise SystemFault(
             f"the machine's own Open vSwitch does not run: there is no {ovs_rundir / 'db.sock'}",
             "Start it (systemctl start openvswitch-switch), or set OVS_RUNDIR to where its sockets are",
         )
+
+
+def _check_module() -> None:
+    """Loading it is left to whoever runs the machine: everybody on it shares the kernel."""
+    if _MODULE.is_dir():
+        return
+    release = os.uname().release
+    known = _MODULES / release / "modules.dep"
+    if known.is_file() and "/openvswitch.ko" in known.read_text():
+        raise SystemFault(
+            "--datapath kernel: the kernel's module openvswitch is not loaded", "Run: modprobe openvswitch"
+        )
+    raise SystemFault(
+        f"--datapath kernel: this kernel ({release}) has no module openvswitch",
+        "Boot a kernel that has it, or leave the option out: the userspace datapath needs none",
+    )
 
 
 def system_rundir() -> Path:

@@ -60,6 +60,7 @@ class Supervisor:
                 program,
                 directory.log / f"{program.name}.log",
                 replace(known.get(program.name, Record(program.name)), pid=None, started_ticks=None),
+                due_s=program.from_s,
             )
             for program in wanted
         ]
@@ -141,6 +142,10 @@ class Supervisor:
             return
         started = start_time(child.own.pid) or 0
         pid = child.own.pid
+        try:
+            processes.set_session_nice(pid, program.session_nice)
+        except OSError as fault:
+            logs.note(child.log, f"stays as far behind other sessions as it was: {fault}")
         self._watch(child, os.pidfd_open(pid), Running(program.name, pid, started, leader=True))
 
     def _watch(self, child: _Child, pidfd: int, running: Running) -> None:

@@ -7,18 +7,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_interface
 
-from controller.compiler.bridge import Bridge, BridgeSegment, BridgeVif
-from controller.compiler.meters import egress_meter
+from controller.compiler.bridge import Bridge, BridgeVif
+from controller.compiler.meters import FRAME_KBIT, JOINED_KBIT, egress_meter
 from controller.dataplane.entries import MeterBody
-from controller.world.identities import identities_of
-from ovsdb.rows import Snapshot, VirtualInterface
+from controller.dataplane.macs import mac_number
+from controller.world.identities import identities_of, own_addresses
+from controller.world.members import member
+from controller.world.routing import bridge_segment, remote_vifs
+from ovsdb.rows import DATAPATH, KERNEL, Snapshot, VirtualInterface
+from policies.classes import chosen_code_points, code_points, queue_of, uses_classes
 from policies.errors import PolicyErrors
-from policies.hierarchy import Member
 from policies.identity import Identities
 from policies.model import Bandwidth, Direction, PolicySet, Segment
+from policies.packet_budget import Budget, budget
 from policies.parser import parse
 from policies.resolve import ancestry
+from policies.scaling import scaled_of
 
+POLICED = "vhost-user"  # the kind of VIF whose classes are queues of DPDK's policer
 Numbers = Mapping[tuple[str, str], int]  # as in ovsdb.rows.Snapshot
 
 
@@ -56,7 +62,7 @@ def read_world(snapshot: Snapshot, before: World, now_s: float) -> World:
             fault = f"the stored policy cannot be read: {errors.errors[0]} {kept}"
     if fault is None:
         numbers = snapshot.numbers
-    identities = identities_of(snapshot, now_s)
+    identities = identities_of(snapshot, policies, now_s)
     return World(snapshot, policies, numbers, _members(snapshot, policies), identities, is_known, fault)
 
 
@@ -65,40 +71,58 @@ def bridge_of(world: World, chassis: str, enforced_kbps: Mapping[int, int]) -> B
 
     enforced_kbps: egress rates below the policy's limit that the loop has set, by VIF number. A VIF takes part once
     its port exists; one whose segment or policy is not in the policy set is left out (its traffic is dropped).
-    Raises Unnumbered, KeyError when there is no such chassis.
+    Raises Unnumbered, ValueError (two routers with one MAC), KeyError when there is no such chassis.
     """
-    policies, row = world.policies, world.snapshot.chassis[chassis]
+    policies, snapshot = world.policies, world.snapshot
+    members = world.members.get(chassis, ())
+    queues = _class_queues(policies, {vif.policy for vif in members if vif.kind == POLICED})
+    abilities = snapshot.chassis[chassis].capabilities
     vifs = tuple(
-        _bridge_vif(vif, vif_meter(vif, policies, enforced_kbps.get(vif.number)))
-        for vif in world.members.get(chassis, ())
+        _bridge_vif(
+            vif,
+            policies.segments[vif.segment],
+            vif_meter(world, vif, enforced_kbps.get(vif.number)),
+            queues.get(vif.policy, ()) if vif.kind == POLICED else (),
+            budget(policies.nodes[vif.policy], scaled_of(vif.scaled), abilities),
+        )
+        for vif in members
     )
     nodes = {node.path: node for vif in vifs for node in ancestry(policies, vif.policy)}
     rules = {rule.identity for node in nodes.values() for rule in (*node.mandatory, *node.rules, *node.default)}
     return Bridge(
         vifs=vifs,
         segments={
-            name: _bridge_segment(policies.segments[name], _number(world, "segment", name), row.uplink_ports)
+            name: bridge_segment(policies.segments[name], _number(world, "segment", name), chassis, snapshot)
             for name in sorted(policies.segments)
         },
         policies=policies,
         identities=world.identities,
         node_numbers={path: _number(world, "node", path) for path in sorted(nodes)},
         rule_numbers={identity: _number(world, "rule", identity) for identity in sorted(rules)},
+        remote=remote_vifs(world.members, policies, chassis, snapshot),
+        largest_kbit=_largest_kbit(snapshot, chassis),
+        writes_adverts=not _is_in_kernel(snapshot, chassis),
     )
 
 
-def member(vif: VirtualInterface, policies: PolicySet) -> Member:
-    segment = policies.segments.get(vif.segment)
-    return Member(vif.number, vif.name, vif.policy, segment.uplink if segment else None, vif.chassis)
-
-
-def vif_meter(vif: VirtualInterface, policies: PolicySet, enforced_kbps: int | None) -> MeterBody | None:
+def vif_meter(world: World, vif: VirtualInterface, enforced_kbps: int | None) -> MeterBody | None:
     """The meter of a member's egress at its own limit or `enforced_kbps`, whichever is less; None: neither is set."""
-    bandwidth = policies.nodes[vif.policy].bandwidth(Direction.EGRESS)
+    bandwidth = member(vif, world.policies).bandwidth(world.policies, Direction.EGRESS)
     limits = [limit for limit in (bandwidth.limit_kbps, enforced_kbps) if limit is not None]
     if not limits:
         return None
-    return egress_meter(min(limits), _burst_kbit(bandwidth, min(limits)), shaped=vif.kind == "veth")
+    burst_kbit, largest_kbit = _burst_kbit(bandwidth, min(limits)), _largest_kbit(world.snapshot, vif.chassis)
+    return egress_meter(min(limits), burst_kbit, vif.is_in_namespace, largest_kbit)
+
+
+def _largest_kbit(snapshot: Snapshot, chassis: str | None) -> int:
+    return JOINED_KBIT if _is_in_kernel(snapshot, chassis) else FRAME_KBIT
+
+
+def _is_in_kernel(snapshot: Snapshot, chassis: str | None) -> bool:
+    """Whether packets are forwarded by the kernel's datapath."""
+    host = snapshot.chassis.get(chassis or "")
+    return host is not None and host.capabilities.get(DATAPATH) == KERNEL
 
 
 def _members(snapshot: Snapshot, policies: PolicySet) -> dict[str, tuple[VirtualInterface, ...]]:
@@ -121,16 +145,37 @@ def _number(world: World, kind: str, key: str) -> int:
     return number
 
 
-def _bridge_vif(vif: VirtualInterface, meter: MeterBody | None) -> BridgeVif:
+def _class_queues(policies: PolicySet, paths: set[str]) -> dict[str, tuple[tuple[int, int], ...]]:
+    """By leaf, of those whose traffic is divided: (DSCP, queue of a port that DPDK polices)."""
+    dividing = {path for path in paths if uses_classes(policies, path)}
+    own = code_points(policies) if dividing else {}
+    chosen = {path: chosen_code_points(policies, path, own).values() for path in dividing}
+    return {
+        path: tuple((number, queue_of(numbers)) for numbers in classes for number in numbers)
+        for path, classes in chosen.items()
+    }
+
+
+def _bridge_vif(
+    vif: VirtualInterface,
+    segment: Segment,
+    meter: MeterBody | None,
+    class_queues: tuple[tuple[int, int], ...],
+    cpu: Budget | None,
+) -> BridgeVif:
     assert vif.ofport is not None
     return BridgeVif(
         number=vif.number,
         ofport=vif.ofport,
-        mac=int(vif.mac.replace(":", ""), 16),
-        addresses=tuple(ip_interface(address) for address in vif.addresses),
+        mac=mac_number(vif.mac),
+        addresses=tuple(map(ip_interface, own_addresses(vif, segment))),
         segment=vif.segment,
         policy=vif.policy,
         egress_meter=meter,
+        class_queues=class_queues,
+        cpu_pps=None if cpu is None else cpu.pps,
+        is_served=bool(segment.subnets and vif.addresses),
+        is_shaped=vif.is_in_namespace,
     )
 
 
@@ -140,7 +185,3 @@ def _burst_kbit(bandwidth: Bandwidth, limit_kbps: int) -> int | None:
     if bandwidth.burst_s is not None:
         return round(bandwidth.burst_s * limit_kbps)
     return None
-
-
-def _bridge_segment(segment: Segment, number: int, uplink_ports: Mapping[str, int]) -> BridgeSegment:
-    return BridgeSegment(number, uplink_ports.get(segment.uplink) if segment.uplink else None, segment.vlan)

@@ -28,6 +28,11 @@ BRIDGES = {
         Vif(1, "company/web", ("10.20.0.2/24", "fd00:20::2/64"), "front"),
         Vif(2, "company/staff/guest", (), "back"),
     ),
+    "routed": (
+        Vif(1, "shop/web", ("10.40.0.11/24", "fd00:40::11/64"), "front", egress_meter(80_000, None, shaped=True)),
+        Vif(2, "shop/db", ("10.41.0.11/24",), "rear"),
+        Vif(3, "desk", ("192.0.2.7/24",), "office"),
+    ),
 }
 
 UNCHANGED = ("antispoof", "host_protocols", "egress_conntrack", "ingress_conntrack")  # by rules

@@ -29,7 +29,7 @@ from policies.model import (
     ServiceMatch,
     TrafficClass,
 )
-from policies.semantics import Delivery, Packet, deliver
+from policies.semantics import Delivery, Packet, deliver, deliver_reply
 from tests.support.bridges import Vif, bridge_of, identities_of
 from tests.support.flow_interpreter import FlowInterpreter
 
@@ -46,7 +46,7 @@ REPLY_TYPES = {(1, 8): 0, (1, 13): 14, (58, 128): 129}
 UNTRACKED_TYPES = {1: (9, 10), 58: (200,)}
 _serial = count()
 
-ports = st.sampled_from([0, 1, 53, 79, 80, 81, 443, 65535])
+ports = st.sampled_from([0, 1, 53, 68, 79, 80, 81, 443, 546, 65535])
 ranges = st.none() | st.tuples(ports, ports).map(lambda ends: (min(ends), max(ends)))
 networks = st.lists(st.sampled_from(NETWORKS), min_size=1, max_size=3).map(tuple)
 endpoints = st.one_of(
@@ -157,6 +157,10 @@ def expected(policies: PolicySet, packet: Packet, bound: str | None = None) -> D
     return deliver(policies, identities(bound), SENDER.party, RECEIVER.party, packet, 7)
 
 
+def answer_passes(policies: PolicySet, packet: Packet, bound: str | None = None) -> bool:
+    return deliver_reply(policies, identities(bound), SENDER.party, RECEIVER.party, packet, 7).passes
+
+
 def rated(delivery: Delivery) -> int:
     """How many meters of rules the packet goes through."""
     return sum(
@@ -190,7 +194,8 @@ def test_a_first_packet_passes_when_both_sides_allow_it_and_its_reply_with_it(
         if delivery.passes and not audited:
             assert len([meter for meter in switch.metered if meter in RULE_METERS]) == rated(delivery)
         if delivery.passes and is_tracked(packet):
-            assert passes(switch, reply_to(packet), RECEIVER, SENDER) is not None
+            came = passes(switch, reply_to(packet), RECEIVER, SENDER) is not None
+            assert came == answer_passes(policies, packet, bound)
 
 
 @settings(deadline=None, max_examples=60)
@@ -203,7 +208,8 @@ def test_a_changed_policy_holds_for_connections_that_exist(before: PolicySet, af
     switch.hold(state_of(after))
     delivery = expected(after, packet)
     assert passes(switch, packet, SENDER, RECEIVER) == (delivery.dscp if delivery.passes else None)
-    assert (passes(switch, reply_to(packet), RECEIVER, SENDER) is not None) == delivery.passes
+    came = passes(switch, reply_to(packet), RECEIVER, SENDER) is not None
+    assert came == (delivery.passes and answer_passes(after, packet))
 
 
 @settings(deadline=None, max_examples=60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 import hypothesis.strategies as st
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from controller.host.queue_sizes import quanta, token_kbps
 from controller.host.queue_tree import (
     MAJOR,
     ROOT,
+    AddressPlan,
     Change,
     ClassPlan,
     FilterPlan,
@@ -20,6 +22,7 @@ from controller.host.queue_tree import (
     MarkPlan,
     QdiscPlan,
     QueuePlan,
+    RouterPlan,
     SteeringPlan,
     Verb,
     changes,
@@ -41,9 +44,11 @@ class Kernel:
 
     def do(self, change: Change) -> None:
         item, place, delete = change.item, change.place, change.verb is Verb.DELETE
-        if isinstance(item, (FilterPlan, MarkPlan)):
+        if isinstance(item, SteeringPlan):
             assert (item in self.filters) == delete
-            assert item.qdisc in self._handles() and (delete or item.target in self.classes)
+            assert item.qdisc in self._handles() and (
+                delete or isinstance(item, RouterPlan) or item.target in self.classes
+            )
             (self.filters.discard if delete else self.filters.add)(item)
         elif isinstance(item, ClassPlan):
             if delete:
@@ -74,7 +79,7 @@ class Kernel:
 
     def _delete_class(self, place: int, refuse: bool = True) -> None:
         if refuse:
-            assert not any(item.target == place for item in self.filters)
+            assert not any(not isinstance(item, RouterPlan) and item.target == place for item in self.filters)
             assert not any(body.parent == place for body in self.classes.values())
         del self.classes[place]
         if place in self.qdiscs:
@@ -120,29 +125,35 @@ MEMBERS = st.dictionaries(st.integers(1, 12), MEMBER, max_size=8)
 SHARES = st.dictionaries(st.integers(0, 63), st.sampled_from((0.1, 0.3)), max_size=3)
 DIVIDED = st.dictionaries(st.integers(1, 12), SHARES, max_size=4)  # shares by code point, by VIF number
 Divided = dict[int, dict[int, float]]
+ROUTER = 0x0600_0000_0000
+Routed = dict[int, set[str]]
+ROUTED = st.dictionaries(st.integers(1, 12), st.sets(st.sampled_from(("10.0.0.1", "10.0.1.1", "fd00::1"))), max_size=4)
 
 
 def planned(
     members: dict[int, tuple[str, int, int | None, float]],
     numbers: dict[str, int] = NUMBERS,
     divided: Divided | None = None,
+    routed: Routed | None = None,
 ) -> QueuePlan:
     classes = {
         number: (ClassShare(0.4), *(ClassShare(share, (code_point,)) for code_point, share in shares.items()))
         for number, shares in (divided or {}).items()
     }
     senders = {number: Sender(mac, classes.get(number, ())) for number, mac in MACS.items()}
+    for number, addresses in (routed or {}).items():
+        senders[number] = Sender(ROUTER, classes.get(number, ()), frozenset(map(ip_address, addresses)))
     return uplink_plan(tree(members), 100_000, senders, numbers, 20_000)
 
 
-TREES = st.tuples(MEMBERS, DIVIDED)
+TREES = st.tuples(MEMBERS, DIVIDED, ROUTED)
 
 
 @given(TREES, TREES, st.permutations(PATHS), st.booleans())
 @settings(max_examples=150, deadline=None)
 def test_the_steps_lead_from_any_tree_to_any_other(before, after, paths, damaged) -> None:  # type: ignore[no-untyped-def]
     numbers = {path: number for number, path in enumerate(paths, start=1)}
-    actual, desired = planned(before[0], numbers, before[1]), planned(after[0], NUMBERS, after[1])
+    actual, desired = planned(before[0], numbers, *before[1:]), planned(after[0], NUMBERS, *after[1:])
     if damaged:
         root = actual.qdiscs[ROOT]
         assert isinstance(root, HtbPlan)
@@ -184,6 +195,22 @@ def test_one_more_vif_touches_nothing_of_the_others(members, number, member) -> 
             assert step.item.mac == MACS[number]
         else:
             assert step.place not in shared and (step.place in ways or step.place & 0xFFFF >= 0xFFFE)
+
+
+@given(MEMBERS, ROUTED, st.integers(13, 20), MEMBER, st.integers(0, 3))
+@settings(max_examples=100, deadline=None)
+def test_one_more_vif_behind_the_router_is_steered_by_its_own_addresses(members, routed, number, member, count) -> None:  # type: ignore[no-untyped-def]
+    own = {f"10.9.9.{host}" for host in range(count)}
+    before, after = (
+        planned(members, routed=routed),
+        planned({**members, number: member}, routed={**routed, number: own}),
+    )
+    for step in changes(after, before):
+        assert step.verb is Verb.SET and not isinstance(step.item, (FilterPlan, MarkPlan))
+        if isinstance(step.item, AddressPlan):
+            assert str(ip_address(step.item.address)) in own
+        if isinstance(step.item, RouterPlan):
+            assert step.item.version == 4 and own
 
 
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=20))

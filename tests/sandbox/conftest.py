@@ -11,9 +11,16 @@ import pytest
 from controller.config import StateDir
 from controller.host.agent import AgentConfig
 from ovsdb.weir_db import WeirDb
+from tests.sandbox.alone import ALONE
 from tests.support.agent_host import POLICY, Host, inside
 from tests.support.ovs_sandbox import PrivateOvs, WeirDbServer
 from tests.support.system import Home, SystemUnderTest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.stem in ALONE:
+            item.add_marker(pytest.mark.alone)
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ import pytest
 
 from controller.host import namespace
 from controller.host.agent import teardown
+from controller.host.errors import HostError
+from ovsdb.rows import DATAPATH, DPDK, NO, USERSPACE, VIRTUAL_FUNCTIONS
 from tests.support.agent_host import POLICY, Host, inside, vif
 from tests.support.ovs_sandbox import Daemon, wait_until
 
@@ -23,6 +25,7 @@ def test_a_bridge_an_interface_queues_and_away_again(host: Host) -> None:
     made = host.await_state("web1", "ready")
     host.await_state("web2", "ready")
     assert row.agent_error is None and row.bridge == "br-weir" and re.fullmatch("[0-9a-f]{16}", row.datapath_id)
+    assert row.capabilities.items() >= {DATAPATH: USERSPACE, DPDK: NO, VIRTUAL_FUNCTIONS: NO}.items()
     assert row.uplink_ports == {"up0": int(host.ovs.vsctl("get", "interface", "up0", "ofport"))}
     assert made.port_name == "wv7" and made.ofport == int(host.ovs.vsctl("get", "interface", "wv7", "ofport"))
     assert host.ovs.vsctl("get", "interface", "wv7", "external_ids:iface-id").strip() == "web1"
@@ -36,7 +39,7 @@ def test_a_bridge_an_interface_queues_and_away_again(host: Host) -> None:
     assert "tbf" not in inside(f"{host.ovs.namespace}-web2", "tc", "qdisc", "show", "dev", "eth0")
     assert "htb" in host.qdisc("wv7") and "htb" not in host.qdisc("wv8")
     classes = host.ovs.run("tc", "class", "show", "dev", "up0")
-    assert "7fff:" in classes and "rate 10Mbit" in classes and "ceil 20Mbit" in classes
+    assert "7fff:" in classes and "rate 10Mbit" in classes and "ceil 20400Kbit" in classes  # 2 % above the shaper
 
     host.await_tried(host.request(delete=("web1",)))
     assert host.links() == ["wv8"] and not namespace.named(name).exists()
@@ -99,7 +102,7 @@ def test_a_policy_change_reaches_the_queues(host: Host) -> None:
     host.await_tried(host.request(policy=POLICY.replace("limit: 20 mbit", "limit: 15 mbit")))
     name = f"{host.ovs.namespace}-web1"
     assert "rate 15Mbit" in inside(name, "tc", "qdisc", "show", "dev", "eth0")
-    assert "ceil 15Mbit" in host.ovs.run("tc", "class", "show", "dev", "up0")
+    assert "ceil 15300Kbit" in host.ovs.run("tc", "class", "show", "dev", "up0")
     host.await_tried(host.request(policy=POLICY.replace("links:\n  up0: {capacity: 100 mbit}\n", "")))
     assert "htb" not in host.qdisc("up0")
 
@@ -109,6 +112,10 @@ def test_sigterm_leaves_everything_and_teardown_takes_it(host: Host, instance: s
     host.request(vif("web1", 7), vif("web2", 8, binding={"netns": instance}))
     host.await_state("web1", "ready")
     host.await_state("web2", "ready")
+    with namespace.entered(namespace.named(host.ovs.namespace)), pytest.raises(HostError, match="another agent of h1"):
+        teardown(host.config)
+    second = host.start()
+    assert second.process.wait(timeout=10) != 0 and "another agent of h1 is at work" in host.log.read_text()
     agent.process.terminate()
     assert agent.process.wait(timeout=5) == 0
     assert host.links() == ["wv7", "wv8"]
@@ -118,3 +125,19 @@ def test_sigterm_leaves_everything_and_teardown_takes_it(host: Host, instance: s
     assert host.ovs.vsctl("list-br") == "" and "htb" not in host.qdisc("up0")
     assert "eth0" not in inside(instance, "ip", "link")
     assert namespace.named(instance).exists()
+
+
+def test_the_end_of_an_instance_is_noticed_at_once(host: Host, instance: str) -> None:
+    """Also where its namespace goes on, so that no link tells of it, and long before the next pass is due."""
+    processes = [Daemon(["sleep", "1000"], host.ovs.rundir / f"s{number}.log", instance) for number in range(2)]
+    numbers = range(7, 7 + len(processes))
+    host.start(PASS_S=1000.0)
+    for number, process in zip(numbers, processes, strict=True):
+        name = Path(f"/proc/{process.pid}/comm")
+        wait_until(lambda name=name: name.read_text() == "sleep\n", "it runs in its namespace")  # type: ignore[misc]
+        host.request(vif(f"web{number}", number, binding={"pid": str(process.pid)}, ifname=f"eth{number}"))
+        host.await_state(f"web{number}", "ready")
+    for number, process in zip(numbers, processes, strict=True):
+        process.stop(kill=True)
+        host.await_error(f"web{number}", f"process {process.pid} does not exist any more")
+    assert host.links() == []

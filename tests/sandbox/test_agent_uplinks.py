@@ -23,7 +23,7 @@ def test_an_uplink_without_device_is_the_chassis_error(host: Host) -> None:
     assert row.agent_error is not None and "no device nosuch0" in row.agent_error
     host.ovs.run("ip", "link", "add", "nosuch0", "type", "veth", "peer", "name", "nosuch1")
     wait_until(lambda: host.chassis().agent_error is None, "the error gone")
-    assert host.chassis().uplink_ports.keys() == {"up0", "up1"}
+    wait_until(lambda: host.chassis().uplink_ports.keys() == {"up0", "up1"}, "its port numbered")
 
 
 def outside(host: Host, name: str) -> None:
@@ -76,3 +76,21 @@ def test_a_port_goes_and_comes_with_its_device(host: Host) -> None:
     wait_until(lambda: "up0" not in host.ovs.vsctl("list-ports", "br-weir"), "its port gone")
     outside(host, "outside2")
     wait_until(lambda: host.chassis().uplink_ports == before, "the same number")
+
+
+def test_an_uplink_of_two_devices_has_two_ports_and_a_tree_for_each(host: Host) -> None:
+    host.ovs.run("ip", "link", "add", "up1", "type", "veth", "peer", "name", "outside1")
+    host.config = replace(host.config, uplinks={"up0": "up0", "up0#2": "up1"})
+    host.start()
+    row = host.await_tried(host.request(vif("web1", 7)))
+    host.await_state("web1", "ready")
+    ports = {
+        key: int(host.ovs.vsctl("get", "interface", device, "ofport")) for key, device in host.config.uplinks.items()
+    }
+    assert row.uplink_ports == ports and len(set(ports.values())) == 2
+    for device in ("up0", "up1"):
+        classes = host.ovs.run("tc", "class", "show", "dev", device)
+        assert "7fff:" in classes and "rate 10Mbit" in classes and "rate 100Mbit" in classes
+    host.ovs.run("ip", "link", "delete", "up1")
+    wait_until(lambda: "no device up1" in (host.chassis().agent_error or ""), "its loss reported")
+    wait_until(lambda: host.chassis().uplink_ports == {"up0": ports["up0"]}, "its port gone")

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import weir as public
 from controller.config import StateDir
-from ovsdb.rows import VirtualInterface
+from ovsdb.rows import Snapshot, VirtualInterface
 from ovsdb.weir_db import Command, PolicyText, WeirDb
 from tests.support.command_line import Weir
-from tests.support.ovs_sandbox import WeirDbServer, short_dir
+from tests.support.ovs_sandbox import WeirDbServer, short_dir, wait_until
 
 POLICY = """\
 weir: 1
@@ -56,7 +62,12 @@ def weir(db: WeirDb, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 @pytest.fixture
 def web1(weir: Weir, db: WeirDb) -> str:
     """A VIF, though no host ever makes it."""
-    db.run()
+
+    def policy_is_seen() -> bool:
+        db.run()
+        return bool(db.snapshot().files)
+
+    wait_until(policy_is_seen, "the policy that was applied is seen")
     labels = {"user": "vera"}
     made = VirtualInterface("web1", 1, "acme/web", "lab", "veth", "02:00:00:00:00:01", ("10.30.0.2/24",), labels=labels)
     db.execute(Command(create=(made,)), db.snapshot(), "test")
@@ -178,3 +189,77 @@ def test_nodes_are_listed_with_their_place_and_their_vifs(weir: Weir, policy: Pa
     ]
     assert weir("policy", "list") == 0
     assert weir.out.splitlines()[:2] == ["path\tkind\tvifs\tat", f"acme\tinner\t1\t{policy}:4:3"]
+
+
+def test_what_is_stopped_is_taken_back(weir: Weir, db: WeirDb, web1: str) -> None:
+    """No host ever makes what it waits for."""
+
+    def stopped_by(number: signal.Signals, is_written: Callable[[], bool], *arguments: str) -> int:
+        argv = [sys.executable, "-m", "controller.cli.main", "vif", *arguments]
+        with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as command:
+            try:
+                wait_until(is_written, f"it has written: {arguments}")
+                command.send_signal(number)
+                status = command.wait(20)
+            finally:
+                command.kill()
+            assert command.stderr is not None and command.stderr.read() == ""
+        return status
+
+    def row(name: str) -> VirtualInterface | None:
+        db.run()
+        return db.snapshot().interfaces.get(name)
+
+    before = row(web1)
+    assert before is not None
+
+    def is_as_before() -> bool:
+        after = row(web1)
+        return after is not None and replace(after, cfg=before.cfg) == before
+
+    create = ("create", "p", "--kind", "port", "--policy", "free")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        assert stopped_by(number, lambda: row("p") is not None, *create) == 128 + number
+        wait_until(lambda: row("p") is None, "nobody waits for p")  # this reader hears of it after the writer
+        there = ("set", web1, "--netns", "red")
+        assert stopped_by(number, lambda: row(web1).binding != {}, *there) == 128 + number  # type: ignore[union-attr]
+        wait_until(is_as_before, "it is bound to nothing, as before")
+
+
+def test_the_client_is_told_of_what_it_cannot_take(weir: Weir, db: WeirDb, web1: str) -> None:
+    with public.Weir(os.environ["WEIR_STATE_DIR"]) as client:
+        for words, given in (
+            ("labels: 1 of 'a' is no text", {"labels": {"a": 1}}),
+            ("options: 2 of 'queues' is no text", {"options": {"queues": 2}}),
+            ("addresses: '10.30.0.5' is no list", {"addresses": "10.30.0.5"}),
+        ):
+            with pytest.raises(public.Rejected, match=words):
+                client.create_virtual_interface("x", "free", **given)  # type: ignore[arg-type]
+        with pytest.raises(public.WrongRequest, match="there is no user 'no such user' on this machine"):
+            client.create_virtual_interface("x", "free", options={"owner": "no such user"})
+        with pytest.raises(public.Rejected, match="'web1' is one VIF, and no list"):
+            client.delete(web1)
+        with pytest.raises(public.Rejected) as rejected:  # a name is understood; only the kind does not go with it
+            client.change([web1], public.VifChange(options={"owner": "nobody"}))
+        assert rejected.value.lines == ("VIF 'web1': --owner means nothing to kind veth. It is for tap: leave it out.",)
+
+
+def test_watching_ends_with_the_vif(weir: Weir, db: WeirDb, web1: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with public.Weir(os.environ["WEIR_STATE_DIR"]) as client:
+        watched = client.watch_traffic(web1, 0.01)
+        assert next(watched).name == web1
+        read = client._snapshot
+        reads = 0
+
+        def deleting() -> Snapshot:
+            """It goes after the first of whatever is read for the next value."""
+            nonlocal reads
+            reads += 1
+            if reads == 2:
+                db.run()
+                db.execute(Command(delete=(web1,)), db.snapshot(), "test")
+                wait_until(lambda: web1 not in read().interfaces, "the client sees it")
+            return read()
+
+        monkeypatch.setattr(client, "_snapshot", deleting)
+        assert [one.name for one in watched] == [web1]

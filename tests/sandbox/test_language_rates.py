@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from controller.host.queue_ids import CLASS_MINORS, DEFAULT_MINOR
 from lab.attempts import attempt, marks
 from lab.children import wait_until
+from lab.frames import UDP_HEADERS_BYTES
 from lab.site import UPLINK, Site
 from lab.tcp import tcp_flow
 from lab.udp import UdpReceiver
@@ -80,16 +82,13 @@ def site(policy: Path) -> Iterator[Site]:
         yield running
 
 
-def measured(receiver: UdpReceiver, begun_s: float) -> dict[int, tuple[float, float]]:
-    """(frames a second, kbit/s) by port, once what a meter lets through at first has passed."""
-    from_s = begun_s + SETTLING_S
-    receiver.await_time(from_s + WINDOW_S)
-    found = {}
-    for port, series in receiver.ports.items():
-        kbps = series.kbps(from_s, from_s + WINDOW_S)
-        payload_bytes = series.counts[-1].payload_bytes / max(series.frames, 1)
-        found[port] = (kbps * 125 / (payload_bytes + 42), kbps)
-    return found
+def await_rates(
+    receiver: UdpReceiver, begun_s: float, expected_kbps: Mapping[int, float], tolerance: float = 0.05
+) -> None:
+    """By port, once what a meter lets through at first has passed."""
+    receiver.await_time(begun_s + SETTLING_S)
+    expected = {port: pytest.approx(kbps, rel=tolerance) for port, kbps in expected_kbps.items()}
+    receiver.await_rates(lambda found: found == expected, WINDOW_S)
 
 
 def address(site: Site, vif: str, version: int) -> str:
@@ -101,9 +100,7 @@ def test_a_limit_holds_for_each_vif_apart(site: Site) -> None:
     with site.receiver_outside(list(CAPPED.values())) as receiver, ExitStack() as ends:
         for vif, port in CAPPED.items():
             begun = ends.enter_context(site.sender_at(vif, port)).offer(13_000)
-        came = measured(receiver, begun.at_s)
-    for vif in VIFS:
-        assert came[CAPPED[vif]][1] == pytest.approx(LIMIT_KBPS, rel=0.05)
+        await_rates(receiver, begun.at_s, dict.fromkeys(CAPPED.values(), LIMIT_KBPS))
 
 
 def test_packets_hold_for_each_vif_apart_and_beside_a_limit(site: Site) -> None:
@@ -113,22 +110,20 @@ def test_packets_hold_for_each_vif_apart_and_beside_a_limit(site: Site) -> None:
             for port in (COUNTED[vif], BOTH[vif]):
                 sender = ends.enter_context(site.sender_at(vif, port, payload_bytes=SMALL_BYTES))
                 begun = sender.offer(2_000)
-        came = measured(receiver, begun.at_s)
-    for port, pps in ports.items():
-        assert came[port][0] == pytest.approx(pps, rel=0.05)
+        frame_kbit = (SMALL_BYTES + UDP_HEADERS_BYTES) * 8e-3
+        await_rates(receiver, begun.at_s, {port: pps * frame_kbit for port, pps in ports.items()})
 
 
 def test_a_limit_holds_for_what_reaches_a_vif(site: Site) -> None:
     with site.receiver_at("one", [INWARD]) as receiver, site.sender_outside("one", INWARD) as sender:
-        came = measured(receiver, sender.offer(10_000).at_s)
-    assert came[INWARD][1] == pytest.approx(INWARD_KBPS, rel=0.05)
+        await_rates(receiver, sender.offer(10_000).at_s, {INWARD: INWARD_KBPS})
 
 
 def test_replies_are_not_counted(site: Site) -> None:
     """What is fetched over a connection whose own direction has a rate is far beyond that."""
     there = (site.outside.name, OUTSIDE, FETCHED)
     with tcp_flow(site.vifs["one"].namespace, there, "cubic", 2, ["-R", "-b", "15M"]) as fetching:
-        assert fetching.result().goodput_kbps == pytest.approx(15_000, rel=0.1)
+        assert fetching.result().goodput_kbps >= 0.5 * 15_000  # of 2 Mbit/s that the rule gives
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -149,9 +144,9 @@ def test_the_receiver_sees_the_mark(
     to = {4: OUTSIDE, 6: OUTSIDE6}[version] if is_outside else address(site, whither, version)
     for port, mark in expected.items():
         with marks(namespace, to, port) as came:
-            attempt(site.vifs[whence].namespace, "udp", to, port, patience_s=0.01)
-            wait_until(lambda: came, "the datagram")
-        assert came == [mark], port
+            send = partial(attempt, site.vifs[whence].namespace, "udp", to, port, patience_s=0.1)
+            wait_until(lambda: (send(), came)[1], "the datagram")  # noqa: B023
+        assert set(came) == {mark}, port
 
 
 @pytest.mark.parametrize(
@@ -169,7 +164,5 @@ def test_classes_share_where_traffic_waits(site: Site, whither: str, device: str
         queues = ends.enter_context(ClassCounters(place, device))
         for port in ports:
             begun = ends.enter_context(site.sender_at("classed", port, to)).offer(0.8 * rate_kbps)
-        came = measured(receiver, begun.at_s)
+        await_rates(receiver, begun.at_s, {port: share * rate_kbps for port, share in ports.items()}, tolerance=0.1)
         queues.assert_shares(minors)
-    for port, share in ports.items():
-        assert came[port][1] == pytest.approx(share * rate_kbps, rel=0.1)

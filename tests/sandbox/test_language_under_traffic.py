@@ -22,7 +22,7 @@ from lab.udp import UdpReceiver, UdpSender
 from ovsdb.weir_db import WeirDb
 
 CHANGES = 50
-STOPPED_S = 0.2  # the most that a packet may come after the change that denies it is in force
+STOPPED_S = 0.5  # the most that a packet may come after the change that denies it is in force; a busy machine is late
 SMALL_BYTES = 200  # of payload: many packets of them, at no great rate
 STEADY_KBPS = 1_000  # of such packets: 500 a second; many more, and a busy machine loses some by itself
 TINY_BYTES = 20

@@ -12,6 +12,7 @@ import pytest
 from controller.host import links, namespace
 from controller.host.link_table import LinkTable
 from controller.host.queue_plan import ingress_plan
+from controller.host.queue_samples import WHOLE_S
 from controller.host.trees import Trees
 from controller.host.wish import Wish, Wishes
 from tests.support.ovs_sandbox import wait_until
@@ -45,6 +46,7 @@ def own_namespace() -> Iterator[None]:
 
 def test_a_link_is_told_as_the_kernel_and_the_single_look_tell_it() -> None:
     with LinkTable() as table, links.netlink(None) as netlink:
+        wait_until(lambda: table.links()["wv7"].running, "the carrier is there")
         found = table.links()
         assert found.keys() == {"lo", "wv7"}
         link = found["wv7"]
@@ -62,7 +64,8 @@ def test_it_is_read_anew_only_after_a_change() -> None:
         assert not table.changed() and table.links() is quiet
         ip("-n", INNER, "link", "set", "eth0", "down")
         wait_until(table.changed, "the change told")
-        assert not table.links()["wv7"].running and table.links()["wv7"].up
+        wait_until(lambda: not table.links()["wv7"].running, "the carrier gone")
+        assert table.links()["wv7"].up
         ip("-n", NAME, "link", "delete", "wv7")
         wait_until(lambda: "wv7" not in table.links(), "the link gone")
 
@@ -70,24 +73,24 @@ def test_it_is_read_anew_only_after_a_change() -> None:
 def test_what_an_instance_has_sent_is_counted_at_the_hosts_end() -> None:
     with LinkTable() as table:
         index = table.links()["wv7"].index
-        before = table.received_packets()[index]
+        before = table.traffic()[index].received_packets
         ip("-n", INNER, "addr", "add", "10.9.0.7/24", "dev", "eth0")
         subprocess.run(
             ["ip", "netns", "exec", INNER, "ping", "-c", "1", "-W", "1", "10.9.0.8"], check=False, capture_output=True
         )
-        assert table.received_packets()[index] > before
+        assert table.traffic()[index].received_packets > before
 
 
 def test_a_tree_that_somebody_took_away_is_seen_by_the_sampling_and_made_again() -> None:
     with LinkTable() as table, Trees(table) as trees:
         wishes = Wishes(ingress={7: Wish("wv7", ingress_plan(10_000, 60_000))})
         assert not trees.converge(wishes, 0.0).vifs
-        assert trees.sample()[7].ingress is not None
+        assert trees.sample(0.0)[7].ingress is not None
         subprocess.run(["tc", "-n", NAME, "qdisc", "delete", "dev", "wv7", "root"], check=True)
         trees.converge(wishes, 0.1)
-        assert 7 not in trees.sample()
+        assert 7 not in trees.sample(2 * WHOLE_S)
         trees.converge(wishes, 0.2)
-        assert trees.sample()[7].ingress is not None
+        assert trees.sample(4 * WHOLE_S)[7].ingress is not None
 
 
 def test_only_our_trees_are_removed() -> None:
@@ -106,5 +109,5 @@ def test_reading_leaves_no_socket_behind() -> None:
     before = len(list(descriptors.iterdir()))
     with LinkTable() as table, Trees(table) as trees:
         table.links()
-        trees.sample()
+        trees.sample(0.0)
     assert len(list(descriptors.iterdir())) == before

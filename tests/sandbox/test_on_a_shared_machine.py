@@ -117,7 +117,7 @@ def test_the_machines_own_open_vswitch(policy: Path) -> None:
             assert set(ovs.vsctl("list-br").split()) == {"theirs", "br-weir"}
             assert "tcp-segmentation-offload: off" in home.run("ethtool", "-k", "nic0").stdout
             system.weir("vif", "create", "a", "--policy", "red")
-            assert system.json("status")["problems"] == []
+            system.await_well()
             with SystemUnderTest(home) as second:
                 refused = second.weir("up", "--ovs", "system", check=False, OVS_RUNDIR=str(ovs.rundir))
                 assert refused.returncode == 1

@@ -114,10 +114,11 @@ def test_flows_stay_when_the_controller_target_or_anything_else_is_mended(ovs: P
     assert switch.bridge("br-weir").controllers == ("tcp:127.0.0.1:16654",)
     put(switch, config_of(ovs, "v9", controller="tcp:127.0.0.1:16654"))
     ovs.vsctl("clear", "Bridge", "br-weir", "other_config", "--", "set", "Bridge", "br-weir", "protocols=OpenFlow13")
-    wait_until(lambda: switch.run(), "news of the foreign edit")
-    put(switch, config_of(ovs, controller="tcp:127.0.0.1:16654"))
+    wanted = config_of(ovs, controller="tcp:127.0.0.1:16654")
+    wait_until(
+        lambda: (switch.run(), put(switch, wanted), "disable-in-band" in dump(ovs))[2], "the edit seen and mended"
+    )
     assert "cookie=0xabc" in ovs.ofctl("dump-flows", "br-weir")
-    assert "disable-in-band" in dump(ovs)
     assert not switch.ports("br-weir")
 
 
@@ -154,7 +155,7 @@ def test_a_bridge_of_somebody_else_is_adopted_and_given_back(ovs: PrivateOvs, sw
         "uplink": PortConfig("uplink", noop_qos=True),
         "absent": PortConfig("absent", create=False, noop_qos=True),
     }
-    wait_until(lambda: switch.run(), "news of the bridge")
+    wait_until(lambda: (switch.run(), switch.ports("br-weir").keys() >= {"theirs", "uplink"})[1], "news of the bridge")
     config = config_of(ovs, "v1")
     put(switch, replace(config, ports={**config.ports, **adopted}))
     ports = switch.ports("br-weir")
@@ -178,7 +179,7 @@ def test_the_controller_of_an_adopted_bridge_stays(ovs: PrivateOvs, switch: Open
     ovs.vsctl("add-br", "br-weir", "--", "set", "bridge", "br-weir", "datapath_type=netdev", "fail_mode=secure")
     ovs.vsctl("set-controller", "br-weir", "tcp:127.0.0.1:9999")
     ovs.ofctl("add-flow", "br-weir", FLOW)
-    wait_until(lambda: switch.run(), "news of the bridge")
+    wait_until(lambda: (switch.run(), switch.bridge("br-weir"))[1], "news of the bridge")
     put(switch, config_of(ovs, "v1"))
     assert switch.bridge("br-weir").controllers == ("tcp:127.0.0.1:9999",)
     switch.await_applied(switch.remove("br-weir", "h1"), 20)
@@ -199,7 +200,7 @@ def test_a_port_on_another_bridge_is_refused(ovs: PrivateOvs, switch: OpenVSwitc
     ovs.vsctl(
         "add-br", "other", "--", "set", "bridge", "other", "datapath_type=netdev", "--", "add-port", "other", "v1"
     )
-    wait_until(lambda: switch.run(), "news of the other bridge")
+    wait_until(lambda: (switch.run(), switch.bridge("other"))[1], "news of the other bridge")
     with pytest.raises(Refused, match="port v1 is on bridge other already"):
         switch.apply(config)
     assert switch.bridge("br-weir") is None

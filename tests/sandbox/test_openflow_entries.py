@@ -12,17 +12,21 @@ from controller.dataplane.actions import (
     Conjunction,
     Conntrack,
     Controller,
+    DecrementTtl,
     Instructions,
+    IsLarger,
+    Learn,
+    Move,
     Output,
     PopVlan,
     PushVlan,
     Resubmit,
     SetField,
 )
-from controller.dataplane.cookies import CookieKind, encode, with_vif
+from controller.dataplane.cookies import LEARNED, CookieKind, encode, with_vif
 from controller.dataplane.entries import FlowBody, FlowKey, MeterBody, PacketMeterBody, SwitchState
 from controller.dataplane.fields import FIELDS
-from controller.dataplane.match import match
+from controller.dataplane.match import Match, match
 from controller.dataplane.text import flow_lines, meter_text
 from controller.openflow.stats import FlowCounters
 from tests.support.ovs_sandbox import wait_until
@@ -60,6 +64,9 @@ MATCHES = [
     match(eth_type=IP, conj_id=7, reg8=(0x50000, 0xFFFF0000), ct_state=VALID),
     match(eth_type=IP, ip_dscp=0),
     match(eth_type=IPV6, ip_proto=6, ip_dscp=46),
+    match(eth_type=IP, ip_ttl=1),
+    match(eth_type=IPV6, ip_ttl=0),
+    match(eth_type=IPV6, ip_proto=58, icmpv6_type=136, icmpv6_code=0, nd_reserved=0xE0000000, nd_options_type=2),
     match(ct_state=(0x21, 0x2B)),
     match(ct_zone=5),
     match(ct_mark=5),
@@ -72,7 +79,7 @@ MATCHES = [
 ]
 ACTIONS: list[Action] = [
     Output(1),
-    Output(0xFFFFFFF8),  # IN_PORT
+    Output(None),
     SetField("reg1", 0x01020304),
     SetField("eth_dst", 0x020000000001),
     SetField("ipv4_dst", 0x0A000001),
@@ -84,11 +91,77 @@ ACTIONS: list[Action] = [
     Conntrack("reg1", None, commit=True),
     SetField("reg15", 0xFFFFFFFF),
     SetField("ip_dscp", 46),
+    SetField("xxreg3", 1 << 127 | 5),
+    SetField("ip_ttl", 64),
+    SetField("ipv4_src", 0x0A000001),
+    DecrementTtl(),
+    IsLarger(1294, "reg3", 31),
+    IsLarger(65535, "reg0", 0),
+    Move("eth_src", "eth_dst"),
+    Move("ipv4_src", "ipv4_dst"),
+    Move("ipv4_dst", "reg15"),
+    Move("ipv4_dst", "xxreg3"),
+    Move("reg15", "ipv4_dst"),
+    Learn(54, 100, LEARNED | 7, (("reg2", "reg2"), ("reg15", "ipv4_src")), (("eth_dst", "eth_src"),), 300, 1000),
+    Learn(54, 0, LEARNED, (("eth_type", IP), ("eth_dst", 5), ("reg2", 9)), (("reg5", 3), ("xxreg3", "reg2")), 1, 1),
+    Learn(54, 65535, LEARNED, (("xxreg3", 5), ("reg2", "in_port")), (("eth_dst", 1 << 40 | 1),), 65535, 0xFFFFFFFF),
     Clone((Output(1), SetField("reg6", 5), Resubmit(60))),
     Clone((Clone((Output(1), Clone(()))), Conntrack("reg0", 30, commit=True), Controller(0, 7))),
     Controller(128, 7),
     Controller(65535, 196607),
     Controller(65534, 65536),
+]
+# What is only of one protocol: the match, and what may be done under it.
+OF_PROTOCOLS: list[tuple[Match, tuple[Action, ...]]] = [
+    (
+        match(eth_type=ARP),
+        (
+            SetField("arp_op", 2),
+            Move("arp_sha", "arp_tha"),
+            SetField("arp_sha", 5),
+            SetField("arp_tha", 6),
+            Move("arp_tpa", "reg15"),
+            Move("arp_spa", "arp_tpa"),
+            Move("reg15", "arp_spa"),
+            SetField("arp_spa", 7),
+            SetField("arp_tpa", 8),
+            Learn(54, 1, LEARNED, (("reg2", 1), ("reg15", "arp_spa")), (("eth_dst", "arp_sha"),), 9, 9),
+        ),
+    ),
+    (
+        match(eth_type=IPV6),
+        (
+            DecrementTtl(),
+            SetField("ip_ttl", 255),
+            Move("ipv6_src", "ipv6_dst"),
+            SetField("ipv6_src", 1 << 127),
+            SetField("ipv6_dst", 5),
+            Move("ipv6_dst", "xxreg3"),
+            Move("xxreg3", "ipv6_src"),
+            Learn(54, 1, LEARNED, (("xxreg3", "ipv6_src"),), (("eth_dst", "eth_src"),), 9, 9),
+        ),
+    ),
+    (match(eth_type=IP, ip_proto=1), (SetField("icmpv4_type", 0), SetField("icmpv4_code", 1))),
+    (match(eth_type=IPV6, ip_proto=58, icmpv6_type=128), (SetField("icmpv6_type", 129), SetField("icmpv6_code", 1))),
+    (
+        match(eth_type=IPV6, ip_proto=58, icmpv6_type=135, icmpv6_code=0),
+        (
+            SetField("ipv6_nd_sll", 5),
+            Move("ipv6_nd_target", "xxreg3"),
+            SetField("ipv6_nd_target", 6),
+            SetField("nd_options_type", 2),
+            SetField("nd_reserved", 0xE0000000),
+            Learn(54, 1, LEARNED, (("xxreg3", "ipv6_nd_target"),), (("eth_dst", "ipv6_nd_sll"),), 9, 9),
+        ),
+    ),
+    (
+        match(eth_type=IPV6, ip_proto=58, icmpv6_type=136, icmpv6_code=0),
+        (
+            SetField("ipv6_nd_tll", 5),
+            Move("eth_src", "ipv6_nd_tll"),
+            Learn(54, 1, LEARNED, (("xxreg3", "ipv6_nd_target"),), (("eth_dst", "ipv6_nd_tll"),), 9, 9),
+        ),
+    ),
 ]
 CONJUNCTIONS = [
     (Conjunction(1, 1, 2),),
@@ -117,7 +190,9 @@ def switch(connected: ProbedSwitch) -> ProbedSwitch:
 
 
 def test_every_field_is_tried() -> None:
-    assert {name for one in MATCHES for name, _, _ in one.fields} == set(FIELDS)
+    assert {name for one in MATCHES for name, _, _ in one.fields} == {
+        name for name, field in FIELDS.items() if field.is_matched
+    }
 
 
 def test_every_match_comes_back(switch: ProbedSwitch) -> None:
@@ -130,6 +205,7 @@ def test_every_match_comes_back(switch: ProbedSwitch) -> None:
 
 def every_action() -> SwitchState:
     flows = {FlowKey(2, 100 + number, match(eth_type=IP)): body(one) for number, one in enumerate(ACTIONS)}
+    flows |= {FlowKey(2, 300 + number, one): body(*all_) for number, (one, all_) in enumerate(OF_PROTOCOLS)}
     flows |= {FlowKey(2, 200 + number, match(reg0=1)): body(*all_) for number, all_ in enumerate(CONJUNCTIONS)}
     flows |= {
         FlowKey(2, 1, match()): body(),  # drop
@@ -179,12 +255,27 @@ def test_what_belongs_to_others_is_neither_read_nor_deleted(switch: ProbedSwitch
     switch.ovs.ofctl(
         "add-flow", "br0", "cookie=0x77,table=1,priority=1,in_port=1,actions=learn(table=3,NXM_OF_ETH_DST[])"
     )
-    switch.ovs.ofctl("add-meter", "br0", "meter=196608,kbps,band=type=drop,rate=5")
+    switch.ovs.ofctl("add-meter", "br0", "meter=196609,kbps,band=type=drop,rate=5")
     assert switch.read() == SwitchState()
     stale = SwitchState(entries(1))  # the key of their entry
     assert switch.change(stale, SwitchState()) == []
     assert len(switch.flows()) == 1
-    assert "meter=196608" in switch.ovs.ofctl("dump-meters", "br0")
+    assert "meter=196609" in switch.ovs.ofctl("dump-meters", "br0")
+
+
+def test_what_the_switch_learned_is_neither_read_nor_deleted(switch: ProbedSwitch) -> None:
+    learn = Learn(54, 7, LEARNED | 3, (("reg2", 3), ("eth_dst", "eth_src")), (("reg1", "in_port"),), 300, 1)
+    state = SwitchState({FlowKey(0, 1, match()): body(learn)})
+    switch.become(state)
+    for sender in ("0a", "0b"):  # the second is beyond the limit
+        frame = "ff" * 6 + "0200000000" + sender + "88b5" + "00" * 46
+        switch.ovs.appctl("netdev-dummy/receive", "p1", frame)
+    wait_until(lambda: len(switch.flows()) == 2, "an entry is learned")
+    assert switch.read() == state
+    assert switch.change(SwitchState(state.flows | entries(1, table=54)), SwitchState()) == []
+    (learned,) = switch.flows()
+    for part in ("cookie=0x5ee2000000000003", "idle_timeout=300", "reg2=0x3,dl_dst=02:00:00:00:00:0a", "load:0x1->"):
+        assert part in learned, learned
 
 
 def test_what_others_write_under_our_cookie_is_found_and_mended(switch: ProbedSwitch) -> None:
@@ -235,7 +326,6 @@ def test_counters(switch: ProbedSwitch) -> None:
     wait_until(counted, "the meter has counted three packets")
     after = switch.probe.counters(SWITCH)
     assert (after.meters[3].bytes_in, after.meters[3].packets_dropped, after.meters[3].bytes_dropped) == (180, 0, 0)
-    assert after.meters[3].duration_s > 0
     assert after.ports[1].tx_packets - before.ports[1].tx_packets == 3
     assert after.ports[1].tx_bytes - before.ports[1].tx_bytes == 180
 

@@ -124,12 +124,12 @@ def test_copies_have_their_own_meter_after_somebody_deleted_it(switch: ProbedSwi
     switch.become(wanted)
     arrive(switch, FRAME)
     switch.ovs.ofctl("del-meter", BRIDGE, f"meter={COPIES}")
-    switch.ovs.ofctl("add-meter", BRIDGE, "meter=200000,pktps,stats,band=type=drop,rate=1")  # takes its place
+    switch.ovs.ofctl("add-meter", BRIDGE, "meter=250000,pktps,stats,band=type=drop,rate=1")  # takes its place
     switch.become(wanted)
     arrive(switch, FRAME)
     counted = switch.ovs.ofctl("meter-stats", BRIDGE)
     assert f"meter:{COPIES} flow_count:0 packet_in_count:1 " in counted
-    assert "meter:200000 flow_count:0 packet_in_count:0 " in counted
+    assert "meter:250000 flow_count:0 packet_in_count:0 " in counted
 
 
 def test_a_packet_that_anothers_entry_sends_up_is_not_told(switch: ProbedSwitch) -> None:

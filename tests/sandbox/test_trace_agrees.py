@@ -36,7 +36,7 @@ segments:
 links: {eth1: {capacity: 100 mbit}}
 classes: {realtime: {dscp: ef, share: 30 %}}
 policies:
-  open: {unmatched: allow, egress: {limit: 10 mbit}}
+  open: {unmatched: allow, egress: {limit: 10 mbit, packets: 2 kpps}, ingress: {packets: 1 kpps}, cpu: 20 %}
   closed: {}
   some:
     unmatched: allow
@@ -147,7 +147,9 @@ def test_policy_and_switch_agree_on_every_kind_of_packet(switch: DummySwitch) ->
 def said_wrong(found: Answer, trace: Trace, probe: Probe) -> list[str]:
     lines = disagreements(found, trace, probe, WORLD)
     is_all_here = found.sender is None or WORLD.snapshot.interfaces[found.sender].chassis == probe.chassis
-    if not found.is_to_many and is_all_here and found.receiver != "x" and bool(trace.outputs) is not found.passes:
+    if found.is_asked:
+        lines += [] if not trace.outputs and trace.to_controller is found.passes else [f"asked: {trace.text}"]
+    elif not found.is_to_many and is_all_here and found.receiver != "x" and bool(trace.outputs) is not found.passes:
         is_without_way = found.receiver is None and found.question.vif != "w"  # the lab has no uplink
         lines += [] if is_without_way else [f"passes: {found.passes}, outputs: {trace.outputs}"]
     return lines

@@ -18,9 +18,10 @@ import pytest
 
 from controller.config import StateDir
 from controller.system import databases
+from lab.private_ovs import start_ovsdb_server
 from ovsdb import policy_history
 from ovsdb.poller import Poller
-from ovsdb.rows import Chassis, Snapshot, UserBinding, VifStatus, VirtualInterface
+from ovsdb.rows import DPDK, NO, Chassis, Snapshot, UserBinding, VifStatus, VirtualInterface
 from ovsdb.session import NOTHING, DatabaseError, Disconnected
 from ovsdb.transaction import Conflict, Refused
 from ovsdb.weir_db import SCHEMA_PATH, Command, PolicyText, WeirDb
@@ -126,7 +127,7 @@ def test_a_command_made_from_an_old_snapshot_is_a_conflict(server: WeirDbServer,
         other.execute(Command(create=(vif(3),)), other.snapshot(), "third")
         with pytest.raises(Conflict):
             db.execute(Command(create=(vif(4),)), stale, "fourth")
-        assert sorted(db.snapshot().interfaces) == ["v1", "v3"]
+        wait_until(lambda: (db.wait(0.1), db.run(), sorted(db.snapshot().interfaces) == ["v1", "v3"])[2], "news")
 
 
 def test_what_the_schema_forbids_is_refused_in_words(db: WeirDb) -> None:
@@ -244,7 +245,7 @@ def test_a_database_of_an_older_schema_is_taken_over_with_what_it_holds(tmp_path
         ]
         subprocess.run(["ovsdb-tool", "create", file, schema], check=True)
         subprocess.run(["ovsdb-tool", "transact", file, json.dumps(["Weir", *rows])], check=True, capture_output=True)
-        databases.prepare(directory, embedded=False)
+        databases.prepare(directory, None)
         file.rename(directory.run / "weir-db.db")
         with WeirDbServer(directory.run) as server, WeirDb(server.remote) as db:
             db.connect()
@@ -261,9 +262,69 @@ def test_a_database_of_an_older_schema_is_taken_over_with_what_it_holds(tmp_path
         shutil.rmtree(directory.path)
 
 
+def test_vifs_of_a_database_of_schema_1_3_0_are_as_they_were_and_nothing_of_theirs_is_moved(tmp_path: Path) -> None:
+    """It knew nothing of what the loop moves."""
+    directory = StateDir(short_dir())
+    try:
+        directory.db.mkdir()
+        directory.run.mkdir()
+        old = json.loads(SCHEMA_PATH.read_text())
+        today, old["version"] = old["version"], "1.3.0"
+        del old["tables"]["Virtual_Interface"]["columns"]["scaled"]
+        schema = tmp_path / "old.ovsschema"
+        schema.write_text(json.dumps(old))
+        file = directory.db / "weir.db"
+        full = vif(
+            7,
+            chassis="h1",
+            instance="run/7",
+            binding={"netns": "red"},
+            ifname="net1",
+            labels={"app": "pay"},
+            egress={"guarantee_kbps": 5000},
+            learned=("10.9.0.7/24",),
+            cfg=3,
+        )
+        columns = {name: getattr(full, name) for name in old["tables"]["Virtual_Interface"]["columns"]}
+        rows = [
+            {"op": "insert", "table": "Weir", "row": {"cfg": 3}},
+            *(
+                {"op": "insert", "table": "Virtual_Interface", "row": in_words(row)}
+                for row in (columns, columns | {"name": "v8", "number": 8, "mac": vif(8).mac})
+            ),
+        ]
+        subprocess.run(["ovsdb-tool", "create", file, schema], check=True)
+        subprocess.run(["ovsdb-tool", "transact", file, json.dumps(["Weir", *rows])], check=True, capture_output=True)
+        databases.prepare(directory, None)
+        version = ["ovsdb-tool", "db-version", file]
+        assert subprocess.run(version, check=True, capture_output=True, text=True).stdout.strip() == today
+        file.rename(directory.run / "weir-db.db")
+        with WeirDbServer(directory.run) as server, WeirDb(server.remote) as db:
+            db.connect()
+            assert db.snapshot().interfaces == {"v7": full, "v8": replace(full, name="v8", number=8, mac=vif(8).mac)}
+            assert full.scaled == {}
+            assert db.report_scaled({"v7": {"egress_kbps": 6000}})
+            wait_until(lambda: db.run() or db.snapshot().interfaces["v7"].scaled == {"egress_kbps": 6000}, "it is read")
+    finally:
+        shutil.rmtree(directory.path)
+
+
+def in_words(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as OVSDB's transactions write it; None: empty."""
+    found: dict[str, Any] = {}
+    for column, value in row.items():
+        if isinstance(value, dict):
+            found[column] = ["map", list(map(list, value.items()))]
+        elif isinstance(value, tuple) or value is None:
+            found[column] = ["set", list(value or ())]
+        else:
+            found[column] = value
+    return found
+
+
 def test_agent_and_controller_report_and_write_only_what_differs(server: WeirDbServer, db: WeirDb) -> None:
     db.execute(Command(create=(vif(1), vif(2, chassis="h2"))), db.snapshot(), "test")
-    chassis = Chassis("h1", "br-weir", "00000000000000ab", "box", {"eth1": 4}, agent_cfg=1)
+    chassis = Chassis("h1", "br-weir", "00000000000000ab", "box", {"eth1": 4}, agent_cfg=1, capabilities={DPDK: NO})
     ready = VifStatus("ready", port_name="wv1", ofport=3, chassis="h1")
     gone = VifStatus("error", "no such namespace. Create it", chassis="h1")
     with WeirDb(server.remote) as agent, WeirDb(server.remote) as controller:
@@ -286,6 +347,28 @@ def test_agent_and_controller_report_and_write_only_what_differs(server: WeirDbS
         assert db.snapshot().interfaces["v1"] == vif(1, cfg=1, chassis="h1")
 
 
+def test_what_a_vif_was_told_outside_goes_when_it_leaves_the_segment(db: WeirDb) -> None:
+    db.execute(Command(create=(vif(1), vif(2))), db.snapshot(), "test")
+    db.report_learned({"v1": ("10.9.0.1/24",), "v2": ("10.9.0.2/24",)})
+    wait_until(lambda: db.run() or db.snapshot().interfaces["v2"].learned, "it is read")
+    there = db.snapshot().interfaces
+    moved = replace(there["v1"], segment="other"), replace(there["v2"], policy="acme/db")
+    db.execute(Command(change=moved), db.snapshot(), "test")
+    found = db.snapshot().interfaces
+    assert (found["v1"].learned, found["v2"].learned) == ((), ("10.9.0.2/24",))
+
+
+def test_what_the_loop_has_moved_is_kept_by_commands_and_taken_away_whole(db: WeirDb) -> None:
+    db.execute(Command(create=(vif(1), vif(2))), db.snapshot(), "test")
+    assert db.report_scaled({"v1": {"egress_kbps": 5000, "cpu_permille": 70}, "gone": {"egress_kbps": 1}})
+    assert not db.report_scaled({"v1": {"egress_kbps": 5000, "cpu_permille": 70}})
+    db.execute(Command(change=(replace(db.snapshot().interfaces["v1"], policy="acme/db"),)), db.snapshot(), "test")
+    assert db.snapshot().interfaces["v1"].scaled == {"egress_kbps": 5000, "cpu_permille": 70}
+    assert db.report_scaled({"v1": {"cpu_permille": 80}})
+    wait_until(lambda: db.run() or db.snapshot().interfaces["v1"].scaled == {"cpu_permille": 80}, "it is read")
+    assert db.snapshot().interfaces["v2"].scaled == {}
+
+
 def test_it_goes_on_when_the_server_restarts(server: WeirDbServer, db: WeirDb) -> None:
     db.execute(Command(create=(vif(1),)), db.snapshot(), "test")
     with WeirDb(server.remote) as watcher:
@@ -306,6 +389,24 @@ def test_it_says_who_does_not_answer() -> None:
         db.connect(0.2)
     directory.rmdir()
     assert "nobody.sock: the database Weir does not answer within 0.2 s. See whether" in str(fault.value)
+
+
+def test_it_says_that_the_server_was_started_by_an_older_version() -> None:
+    directory = short_dir()
+    schema = json.loads(SCHEMA_PATH.read_text())
+    del schema["tables"]["Virtual_Interface"]["columns"]["learned"]
+    (directory / "older.ovsschema").write_text(json.dumps({**schema, "version": "1.2.0"}))
+    server = start_ovsdb_server(directory, "weir-db", directory / "older.ovsschema")
+    try:
+        with WeirDb(f"unix:{directory}/weir-db.sock") as db, pytest.raises(Disconnected) as fault:
+            db.connect(5)
+    finally:
+        server.stop()
+        shutil.rmtree(directory)
+    needed = schema["version"]
+    assert str(fault.value).endswith(
+        f": the Weir DB has schema 1.2.0, this version needs {needed}. Restart the system: weir down, weir up."
+    )
 
 
 def test_several_sessions_and_other_descriptors_are_awaited_at_once(server: WeirDbServer, db: WeirDb) -> None:
@@ -409,9 +510,9 @@ def test_a_thousand_rows_cost_one_transaction_and_about_the_time_of_their_number
         return time.perf_counter() - before_s
 
     create(range(1, 2))
-    hundred_s = create(range(2, 102))
-    thousand_s = create(range(102, 1102))
-    assert db.snapshot().cfg == 3
+    hundred_s = min(create(range(at, at + 100)) for at in (2, 102, 202))
+    thousand_s = min(create(range(at, at + 1000)) for at in (302, 1302))  # as others use this machine too
+    assert db.snapshot().cfg == 6
     assert thousand_s < 40 * hundred_s  # 10 for a cost in proportion, 100 for one that grows with the square
 
 

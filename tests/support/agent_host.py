@@ -38,6 +38,9 @@ from controller.config import StateDir
 from controller.host.agent import AgentConfig, run
 logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
 given = json.loads(sys.argv[1])
+for name, value in given.pop("constants").items():
+    module, _, constant = name.rpartition(".")
+    setattr(sys.modules[module], constant, value)
 paths = {"state": StateDir(Path(given.pop("state"))), "ovs_rundir": Path(given.pop("ovs_rundir"))}
 sys.exit(run(AgentConfig(**given, **paths)))
 """
@@ -64,11 +67,23 @@ class Host:
         for name in namespace.names(f"{self.ovs.namespace}-"):
             namespace.remove(name)
 
-    def start(self, config: AgentConfig | None = None) -> Daemon:
+    def start(
+        self,
+        config: AgentConfig | None = None,
+        without: str | None = None,
+        has_audits: bool = True,
+        **constants: float,
+    ) -> Daemon:
+        """without: a capability, as in cap_chown. has_audits: of queues, else only what is told of them is looked at.
+        constants: of controller.host.agent, in place of what they are."""
         config = config or self.config
         given = {name: getattr(config, name) for name in ("chassis", "bridge", "system", "interval_s")}
         given |= {"state": str(config.state.path), "ovs_rundir": str(self.ovs.rundir), "uplinks": dict(config.uplinks)}
-        argv = [sys.executable, "-c", AGENT, json.dumps(given)]
+        given["constants"] = {f"controller.host.agent.{name}": value for name, value in constants.items()}
+        if not has_audits:
+            given["constants"]["controller.host.trees.AUDIT_S"] = 1e6
+        drop = ["setpriv", f"--bounding-set=-{without.removeprefix('cap_')}"] if without is not None else []
+        argv = [*drop, sys.executable, "-c", AGENT, json.dumps(given)]
         self.agents.append(Daemon(argv, self.log, self.ovs.namespace))
         return self.agents[-1]
 

@@ -6,15 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 
-from controller.compiler.antispoof import link_local
-from controller.compiler.bridge import Bridge, BridgeSegment, BridgeVif
+from controller.compiler.bridge import Bridge, BridgeSegment, BridgeVif, Gateway, WayOut
 from controller.dataplane.entries import MeterBody
+from controller.dataplane.macs import link_local
 from policies.identity import USER_LABEL, Identities, Party
-from policies.model import PolicySet
+from policies.model import DEFAULT_MTU, PolicySet, Segment, SegmentType
 from policies.parser import parse
 from policies.resolve import ancestry
 
 UPLINK_OFPORT = 100
+GATEWAY_MAC, ROUTER_MAC = 0x02AABBCC0000, 0x06AABBCC1234  # of the router, to instances and on the uplink
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Vif:
     labels: tuple[tuple[str, str], ...] = ()
     users: frozenset[str] = frozenset()
     name: str = ""
+    cpu_pps: int | None = None
 
     @property
     def mac(self) -> int:
@@ -67,11 +69,14 @@ def bridge_of(policies: PolicySet, vifs: Iterable[Vif], identities: Identities |
     segments = _numbered(policies.segments)
     return Bridge(
         vifs=tuple(
-            BridgeVif(vif.number, vif.number, vif.mac, _interfaces(vif), vif.segment, vif.policy, vif.meter)
+            BridgeVif(
+                vif.number, vif.number, vif.mac, _interfaces(vif), vif.segment, vif.policy, vif.meter,
+                cpu_pps=vif.cpu_pps,
+            )
             for vif in vifs
         ),
         segments={
-            name: BridgeSegment(segments[name], UPLINK_OFPORT if segment.uplink else None, segment.vlan)
+            name: segment_on_bridge(segment, segments[name], UPLINK_OFPORT)
             for name, segment in policies.segments.items()
         },
         policies=policies,
@@ -79,6 +84,23 @@ def bridge_of(policies: PolicySet, vifs: Iterable[Vif], identities: Identities |
         node_numbers=_numbered(nodes),
         rule_numbers=_numbered(rules),
     )  # fmt: skip
+
+
+def segment_on_bridge(segment: Segment, number: int, uplink_ofport: int) -> BridgeSegment:
+    """With the router that this host's bridge is, if it is routed."""
+    gateways = (
+        Gateway(ip_interface((address, subnet.prefixlen)), GATEWAY_MAC)
+        for subnet, address in zip(segment.subnets, segment.gateways, strict=False)  # none: it is not routed
+    )
+    is_way_out = segment.type is SegmentType.ROUTED and segment.uplink is not None
+    return BridgeSegment(
+        number,
+        (uplink_ofport,) if segment.uplink else (),
+        segment.vlan,
+        tuple(gateways),
+        WayOut(segment.addresses, segment.via, ROUTER_MAC) if is_way_out else None,
+        segment.mtu or DEFAULT_MTU,
+    )
 
 
 def bridge(text: str, *vifs: Vif) -> Bridge:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_interface
 
-from controller.compiler.bridge import Bridge, BridgeSegment, BridgeVif
+from controller.compiler.bridge import Bridge, BridgeVif
 from policies.identity import Party
 from policies.resolve import ancestry
+from tests.support.bridges import segment_on_bridge
 from tests.support.random_policies import HERE, OFFICE, Case, interfaces, mac
 
 UPLINK_PORT = 9
@@ -40,8 +41,7 @@ def bridge_of_case(case: Case, before: Bridge | None = None) -> Bridge:
             for party in parties
         ),
         segments={
-            name: BridgeSegment(segments[name], UPLINK_PORT if segment.uplink else None, segment.vlan)
-            for name, segment in policies.segments.items()
+            name: segment_on_bridge(segment, segments[name], UPLINK_PORT) for name, segment in policies.segments.items()
         },
         policies=policies,
         identities=case.identities,

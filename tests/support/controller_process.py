@@ -70,7 +70,8 @@ class Site:
         if policy is None:
             command = Command(create=create, delete=delete)
         else:
-            command = Command(create, delete, PolicyText({"p.yaml": policy}, "test", 0.0), numbers_of(policy))
+            text = PolicyText({"p.yaml": policy}, "test", 0.0)
+            command = Command(create=create, delete=delete, policy=text, numbers=numbers_of(policy))
         return self.db.execute(command, self.db.snapshot(), "test")
 
     def report(self, vifs: Iterable[VirtualInterface] = (), uplinks: Mapping[str, int] | None = None) -> int:
@@ -116,7 +117,9 @@ class Site:
         return found
 
     def meters(self) -> str:
-        return self.ovs.ofctl("dump-meters", BRIDGE).partition("\n")[2]
+        """Sorted: the switch's own order says nothing."""
+        _, *meters = self.ovs.ofctl("dump-meters", BRIDGE).split("meter=")
+        return "".join(sorted(f"meter={meter.rstrip()}\n" for meter in meters))
 
     def status(self) -> Mapping[str, object]:
         return client.get(self.state.api_socket, "/v1/status")

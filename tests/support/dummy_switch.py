@@ -10,10 +10,11 @@ Its clock is the machine's: tests that wait for a meter to refill or for a conne
 
 from __future__ import annotations
 
+import re
 import struct
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import TracebackType
 
@@ -32,6 +33,7 @@ from tests.support.unixctl import Unixctl
 
 BRIDGE = "br9999"  # the dummy datapath gives a bridge port 100 + 9999, and port pN the number N: that of OpenFlow
 NEW = ("trk,new",) * 8  # what each lookup of a traced packet finds, as many as a packet can meet
+_PLACE, _ONWARDS = re.compile(r"recirc_id\((0x[0-9a-f]+|0)\)"), re.compile(r"recirc\((0x[0-9a-f]+)\)")
 _ALL_METERS = range(1 << 32)
 _FLOW_REQUEST = struct.Struct("!B3xII4xQQHH4x")
 _FLOW_STATISTICS = struct.Struct("!H22xQQQ")  # length, cookie, packets, bytes
@@ -85,6 +87,31 @@ class DummySwitch:
             raise AssertionError(f"the switch refuses {_entry(state, first - unnamed)}: {errors[first]}")
         self._openflow.packet_ins.clear()
         self._remembers = True
+
+    @contextmanager
+    def half_remembering(self, state: SwitchState, lookups: int) -> Iterator[None]:
+        """Holds `state`, while the datapath repeats what it decided for packets until they looked a connection up for
+        the `lookups`-th time, and decides anew from there on.
+
+        So it is for a moment after each change, while the switch goes through what it remembers. Here it stays so.
+        """
+        self._control.call("revalidator/pause")
+        try:
+            self.hold(state)
+            self._remembers = False
+            dumped = self._control.call("dpctl/dump-flows", "-m").splitlines()
+            flows = {flow.partition(",")[0]: flow for flow in dumped if flow.startswith("ufid:")}
+            kept, places = set[str](), {"0"}
+            for _ in range(lookups):
+                here = {ufid for ufid, flow in flows.items() if _PLACE.findall(flow)[0] in places}
+                kept, places = kept | here, {onwards for ufid in here for onwards in _ONWARDS.findall(flows[ufid])}
+                assert places, f"nothing is remembered that looks a connection up: {dumped}"
+            for ufid in flows.keys() - kept:
+                self._control.call("dpctl/del-flow", ufid)
+            yield
+        finally:
+            self._remembers = True
+            self._control.call("revalidator/resume")
 
     def forget_connections(self) -> None:
         """Of every zone. Fragments that wait for the rest of their packet stay."""

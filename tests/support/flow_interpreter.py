@@ -1,7 +1,8 @@
 """A small switch in Python that runs flow entries on packets, with connection tracking by zone, as Open vSwitch would.
 
-A packet is a mapping of field to value. It knows unicast and flooded packets, VLAN tags, resubmit, and connections of
-TCP, UDP, ICMP queries and other protocols, and ICMP errors that are said to be about one; no fragments, no time.
+A packet is a mapping of field to value. It knows unicast and flooded packets, VLAN tags, resubmit, learned entries, and
+connections of TCP, UDP, ICMP queries and other protocols, and ICMP errors that are said to be about one; no fragments,
+no time.
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ from controller.dataplane.actions import (
     Conjunction,
     Conntrack,
     Controller,
+    DecrementTtl,
+    Instructions,
+    IsLarger,
+    Learn,
+    Move,
     Output,
     PopVlan,
     PushVlan,
@@ -24,6 +30,7 @@ from controller.dataplane.actions import (
     SetField,
 )
 from controller.dataplane.entries import FlowBody, SwitchState
+from controller.dataplane.fields import FIELDS
 from controller.dataplane.protocols import (
     CT_INVALID,
     CT_NEW,
@@ -35,12 +42,16 @@ from controller.dataplane.protocols import (
 )
 
 CT_ESTABLISHED = 0x02
+_XXREG3 = ("reg12", "reg13", "reg14", "reg15")
 _REPLIES = {(1, 0): 8, (1, 14): 13, (1, 16): 15, (58, 129): 128}  # (protocol, type of reply) -> type of query
 _QUERIES = {1: (0, 8, 13, 14, 15, 16), 58: (128, 129)}  # types that it can follow, with code 0
 _PORTS = {6: ("tcp_src", "tcp_dst"), 17: ("udp_src", "udp_dst")}
 _ICMP = {1: ("icmpv4_type", "icmpv4_code"), 58: ("icmpv6_type", "icmpv6_code")}
 
+FRAME_BYTES = "frame_bytes"  # of a packet: its size, which no entry matches; else 0
+
 Packet = dict[str, int]
+Fields = tuple[tuple[str, int, int], ...]  # of a match: name, value, mask
 Tuple = tuple[int, int, int, int, int]  # source, destination, protocol, and both ports or type and code
 
 
@@ -51,7 +62,7 @@ class Sent:
 
 
 class FlowInterpreter:
-    """Connections stay when `state` is replaced, as they do in a switch.
+    """Connections, and what it learned, stay when `state` is replaced, as they do in a switch.
 
     metered: ids of the meters that packets went through; punted: ids of those that bound copies to the controller.
     hits: how many packets each entry has had, by table and cookie. zones: in which connections were looked up.
@@ -59,6 +70,7 @@ class FlowInterpreter:
 
     def __init__(self, state: SwitchState):
         self._connections: set[tuple[int, Tuple]] = set()
+        self._learned: dict[tuple[int, int, Fields], FlowBody] = {}
         self._coming: dict[int, SwitchState] = {}
         self._about: Tuple | None = None
         self.metered: list[int] = []
@@ -72,9 +84,12 @@ class FlowInterpreter:
         self._coming[len(self.zones) + number] = state
 
     def hold(self, state: SwitchState) -> None:
-        self._tables: dict[int, list[tuple[int, tuple[tuple[str, int, int], ...], FlowBody]]] = defaultdict(list)
+        self._held = state
+        self._tables: dict[int, list[tuple[int, Fields, FlowBody]]] = defaultdict(list)
         for key, body in state.flows.items():
             self._tables[key.table].append((key.priority, key.match.fields, body))
+        for (table, priority, fields), body in self._learned.items():
+            self._tables[table].append((priority, fields, body))
         for entries in self._tables.values():
             entries.sort(key=lambda entry: -entry[0])
 
@@ -108,13 +123,9 @@ class FlowInterpreter:
             match action:
                 case Output(port):
                     if port != packet["in_port"]:
-                        sent.append(Sent(port, dict(packet)))
-                case SetField(name, value):
-                    packet[name] = value
-                case PushVlan():
-                    packet["vlan_vid"] = VLAN_PRESENT
-                case PopVlan():
-                    packet["vlan_vid"] = 0
+                        sent.append(Sent(packet["in_port"] if port is None else port, dict(packet)))
+                case Learn():
+                    self._learn(action, packet)
                 case Resubmit(onwards):
                     self._run(onwards, packet, sent)
                 case Conntrack(zone, onwards, commit):
@@ -123,6 +134,20 @@ class FlowInterpreter:
                     self._apply(copied, dict(packet), sent)
                 case Controller(_, meter_id):
                     self.punted.append(meter_id)
+                case _:
+                    _change(packet, action)
+
+    def _learn(self, learn: Learn, packet: Packet) -> None:
+        def known(source: int | str) -> int:
+            return source if isinstance(source, int) else _value(packet, source)
+
+        fields = tuple(sorted((name, known(source), FIELDS[name].all_ones) for name, source in learn.matches))
+        key = learn.table, learn.priority, fields
+        others = Counter((table, body.cookie) for (table, _, _), body in self._learned.items())
+        if key in self._learned or others[learn.table, learn.cookie] < learn.most:
+            sets = tuple(SetField(name, known(source)) for name, source in learn.sets)
+            self._learned[key] = FlowBody(learn.cookie, Instructions(apply=sets))
+            self.hold(self._held)
 
     def _winner(self, table: int, packet: Packet) -> FlowBody | None:
         for _, entries in groupby(self._tables[table], key=lambda entry: entry[0]):
@@ -182,8 +207,39 @@ class FlowInterpreter:
         return {"ct_state": CT_TRACKED | CT_INVALID}
 
 
-def _matches(packet: Packet, fields: tuple[tuple[str, int, int], ...]) -> bool:
-    return all(packet.get(name, 0) & mask == value for name, value, mask in fields)
+def _matches(packet: Packet, fields: Fields) -> bool:
+    return all(_value(packet, name) & mask == value for name, value, mask in fields)
+
+
+def _change(packet: Packet, action: Action) -> None:
+    match action:
+        case SetField(name, value):
+            _put(packet, "in_port" if name == "came_in_by" else name, value)
+        case Move(source, target):
+            _put(packet, target, _value(packet, source))
+        case DecrementTtl():
+            packet["ip_ttl"] -= 1
+        case IsLarger(frame_bytes, register, bit):
+            is_larger = packet.get(FRAME_BYTES, 0) > frame_bytes
+            packet[register] = packet.get(register, 0) & ~(1 << bit) | is_larger << bit
+        case PushVlan():
+            packet["vlan_vid"] = VLAN_PRESENT
+        case PopVlan():
+            packet["vlan_vid"] = 0
+
+
+def _value(packet: Packet, name: str) -> int:
+    if name == "xxreg3":
+        return int.from_bytes(b"".join(packet.get(part, 0).to_bytes(4, "big") for part in _XXREG3), "big")
+    return packet.get(name, 0)
+
+
+def _put(packet: Packet, name: str, value: int) -> None:
+    if name != "xxreg3":
+        packet[name] = value
+        return
+    for place, part in enumerate(reversed(_XXREG3)):
+        packet[part] = value >> 32 * place & 0xFFFFFFFF
 
 
 def _clauses(body: FlowBody) -> list[Conjunction]:

@@ -16,6 +16,7 @@ import traceback
 import types
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 SOCKET_VARIABLE = "OPENFLOW_PROBE_SOCKET"
@@ -65,6 +66,10 @@ class ProbeClient:
         return ask
 
 
+def _named(rows: Mapping[int, tuple[int, ...]], columns: tuple[str, ...]) -> dict[int, SimpleNamespace]:
+    return {number: SimpleNamespace(**dict(zip(columns, row, strict=True))) for number, row in rows.items()}
+
+
 class Probe:
     """The controller that the probe's application drives, and the answers that it gives."""
 
@@ -93,7 +98,7 @@ class Probe:
 
     def punted(self, punt: Any) -> None:
         """Keeps it, and rejects its packet."""
-        from controller.openflow.replies import answer_to
+        from controller.services.rejects import answer_to
 
         self.punts.append(punt)
         answer = answer_to(punt.frame)
@@ -137,9 +142,15 @@ class Probe:
         return self._target(switch).modify_meters(meters)
 
     def counters(self, switch: str) -> Any:
+        """As the loop reads them: meters and ports by number, with their columns as attributes."""
+        from controller.openflow import meter_codec, port_codec
         from controller.openflow.stats import read_counters
 
-        return read_counters(self.sessions[switch])
+        found = read_counters(self.sessions[switch])
+        return SimpleNamespace(
+            meters=_named(found.meters.rows(), meter_codec.COLUMNS),
+            ports=_named(found.ports.rows(), port_codec.COLUMNS),
+        )
 
     def rule_counters(self, switch: str) -> Any:
         from controller.openflow.stats import read_rule_counters

@@ -64,7 +64,8 @@ class ProbedSwitch:
         return list(map(str, self.probe.apply(SWITCH, stages(after, before))))
 
     def become(self, state: SwitchState) -> None:
-        assert self.change(self.read(), state) == []
+        failures = self.change(self.read(), state)
+        assert failures == [], failures
 
     def read(self) -> SwitchState:
         state = self.probe.read(SWITCH)

@@ -82,7 +82,7 @@ class TcpPart:
 OPEN, ANSWER, CONFIRM = TcpPart(SYN, 1000, 0), TcpPart(SYN | ACK, 5000, 1001), TcpPart(ACK, 1001, 5001)
 ANSWER_DATA, RESET = TcpPart(ACK, 5001, 1001), TcpPart(RST | ACK, 1001, 5001)
 
-_PORT = st.sampled_from(PORTS)
+_PORT = st.sampled_from([*PORTS, 68, 546])  # with those of DHCP clients
 _CODE = st.sampled_from([0, 0, 0, 1])
 _TO_ALL = {
     4: [*map(ip_address, ("224.0.0.251", "239.129.2.3", "255.255.255.255", "10.0.0.255", "10.1.0.255"))],

@@ -22,6 +22,14 @@ from tests.support.written_policies import text_of
 LAB, OFFICE, UPLINK, VLAN = "lab", "office", "wan", "120"  # an internal segment; a bridged one, and its uplink
 _LAB = {"type": "internal", "subnets": ["10.0.0.0/24", "fd00::/64"]}
 _OFFICE = {"type": "bridged", "uplink": UPLINK, "subnets": ["10.1.0.0/24", "fd01::/64"]}
+_WAY_OUT = {"uplink": UPLINK, "address": ["192.0.2.2/24", "2001:db8:1::2/64"], "via": ["192.0.2.1", "2001:db8:1::1"]}
+_ROUTED_LAB = {**_LAB, "type": "routed", "gateway": ["10.0.0.254", "fd00::fe"]}
+_ROUTED_OFFICE = {**_OFFICE, "type": "routed", "gateway": ["10.1.0.254", "fd01::fe"], **_WAY_OUT}
+ROUTED_SEGMENTS = (
+    {LAB: _ROUTED_LAB, OFFICE: _ROUTED_OFFICE},
+    {LAB: _ROUTED_LAB, OFFICE: {**_ROUTED_OFFICE, "vlan": VLAN}},
+    {LAB: _LAB, OFFICE: _ROUTED_OFFICE},
+)
 SEGMENTS = ({LAB: _LAB, OFFICE: _OFFICE}, {LAB: _LAB, OFFICE: {**_OFFICE, "vlan": VLAN}})
 
 
@@ -207,8 +215,9 @@ def _effects(classes: tuple[str, ...]) -> st.SearchStrategy[dict[str, str]]:
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
-    shape, segments = draw(st.sampled_from(_SHAPES)), draw(st.sampled_from(SEGMENTS))
+def cases(draw: st.DrawFn, kinds: Sequence[Mapping[str, Any]] = SEGMENTS) -> Case:
+    """kinds: what its segments may be."""
+    shape, segments = draw(st.sampled_from(_SHAPES)), draw(st.sampled_from(kinds))
     return draw(_case(_policies(draw, shape, segments), shape))
 
 

@@ -1,7 +1,8 @@
 """The allocation law once more, in plain Python and node by node: what `allocator.max_min` is tested against.
 
 Written from the text of the policy language, not from the allocator: recursion over lists, one sibling group at a time,
-its lambda found by walking the points at which a sibling is satisfied.
+its lambda found by walking the points at which a sibling is satisfied. Where limits span links, `objections` asks for
+each leaf what the law says of it (decision 41), and `reference_max_min` walks there in small steps.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from controller.allocation.tree import TreeNode
 
 TOLERANCE = 1e-9
+STEPS = 1000
 Amounts = dict[int, float]  # by node index
 
 
@@ -26,6 +28,7 @@ class Part:
     demand: float = 0.0
     must: float = 0.0  # guarantees of leaves
     reserve: float = 0.0
+    nominal: float = 0.0  # the reserve, whatever is asked
 
     def claim(self, demands: Amounts) -> None:
         for child in self.children:
@@ -36,6 +39,8 @@ class Part:
         own = min(self.node.guarantee_kbps, self.demand)
         self.must = sum(child.must for child in below) if below else own
         self.reserve = max(own, self.must, min(self.demand, sum(child.reserve for child in below)))
+        usable = min(self.node.guarantee_kbps, self.node.limit_kbps)
+        self.nominal = max(usable, min(self.node.limit_kbps, sum(child.nominal for child in below)))
 
     def share_out(self, amount: float, shares: Amounts) -> None:
         if self.node.leaf_key is not None:
@@ -48,53 +53,94 @@ class Part:
 def divide(siblings: list[Part], amount: float) -> list[float]:
     if amount >= sum(child.demand for child in siblings):
         return [child.demand for child in siblings]
-    reserved = sum(child.reserve for child in siblings)
-    if amount < reserved:
-        must = sum(child.must for child in siblings)
-        fraction = max(0.0, (amount - must) / (reserved - must)) if reserved > must else 1.0
-        return [child.must + fraction * (child.reserve - child.must) for child in siblings]
-    hungry = sorted(siblings, key=lambda child: (child.demand - child.reserve) / child.node.weight)
-    left = amount - reserved
+    if amount < sum(child.reserve for child in siblings):
+        return rise([(child.must, child.reserve, max(child.nominal - child.must, 0.0)) for child in siblings], amount)
+    return rise([(child.reserve, child.demand, child.node.weight) for child in siblings], amount)
+
+
+def rise(members: list[tuple[float, float, float]], amount: float) -> list[float]:
+    """min(top, bottom + weight * level) for each (bottom, top, weight), with the one level that uses the amount up."""
+
+    def needed(bottom: float, top: float, weight: float) -> float:  # the level at which it has its top
+        return (top - bottom) / weight if top > bottom else 0.0
+
+    left = amount - math.fsum(bottom for bottom, _, _ in members)
+    hungry = sorted((member for member in members if member[1] > member[0]), key=lambda member: needed(*member))
+    level = math.inf
     while hungry:
-        level = left / sum(child.node.weight for child in hungry)
-        first = hungry[0]
-        if (first.demand - first.reserve) / first.node.weight > level:
+        level = max(left, 0.0) / math.fsum(weight for _, _, weight in hungry)
+        if needed(*hungry[0]) > level:
             break
-        left -= first.demand - first.reserve
-        hungry.pop(0)
-    else:
+        bottom, top, _ = hungry.pop(0)
+        left -= top - bottom
         level = math.inf
-    return [min(child.demand, child.reserve + child.node.weight * level) for child in siblings]
+    return [min(top, bottom + weight * level) if top > bottom else top for bottom, top, weight in members]
 
 
 def reference_max_min(nodes: Sequence[TreeNode], demands: Amounts, capacities: Sequence[float]) -> Amounts:
-    """Shares by index of leaf. demands: by index of leaf. Guarantees are taken to be admissible."""
-    links = sorted(
-        {node.link for node in nodes if node.leaf_key is not None}, key=lambda link: (link is not None, link)
-    )
+    """Shares by index of leaf. demands: by index of leaf. Guarantees are taken to be admissible.
 
-    def by_link(wants: Amounts) -> Amounts:
-        shares: Amounts = {}
-        for link in links:
-            root = parts(nodes, [node.leaf_key is not None and node.link == link for node in nodes])
-            root.claim(wants)
-            root.share_out(min(root.demand, math.inf if link is None else capacities[link]), shares)
-        return shares
+    Where limits span full links it comes near the answer only, as a row of ever smaller steps does.
+    """
+    caps: Amounts = {}
+    held: Amounts = {}
+    for _ in range(STEPS):
+        shares = by_link(
+            nodes, {leaf: min(asked, caps.get(leaf, math.inf)) for leaf, asked in demands.items()}, capacities
+        )
+        held = by_limits(nodes, shares)
+        lower = {leaf: held[leaf] for leaf in held if held[leaf] < shares[leaf] * (1 - TOLERANCE)}
+        if not lower:
+            break
+        caps.update(lower)
+    return held
 
-    frozen: Amounts = {}
-    while True:
-        shares = by_link({**demands, **frozen})
-        if len(links) < 2:
-            return shares
-        root = parts(nodes, [node.leaf_key is not None for node in nodes])
-        root.claim(shares)
-        held: Amounts = {}
-        root.share_out(root.demand, held)
-        if all(held[leaf] >= shares[leaf] * (1 - TOLERANCE) for leaf in held):
-            return held
-        for leaf in held:
-            if any(is_full(nodes, held, node) for node in ancestors(nodes, leaf)):
-                frozen[leaf] = held[leaf]
+
+def by_link(nodes: Sequence[TreeNode], demands: Amounts, capacities: Sequence[float]) -> Amounts:
+    """What the links give of this, each by itself."""
+    shares: Amounts = {}
+    for link in {nodes[leaf].link for leaf in demands}:
+        root = parts(nodes, [node.leaf_key is not None and node.link == link for node in nodes])
+        root.claim(demands)
+        root.share_out(min(root.demand, math.inf if link is None else capacities[link]), shares)
+    return shares
+
+
+def by_limits(nodes: Sequence[TreeNode], demands: Amounts) -> Amounts:
+    """What the limits of all nodes allow of this, wherever it goes."""
+    shares: Amounts = {}
+    root = parts(nodes, [node.leaf_key is not None for node in nodes])
+    root.claim(demands)
+    root.share_out(root.demand, shares)
+    return shares
+
+
+def objections(
+    nodes: Sequence[TreeNode], demands: Amounts, capacities: Sequence[float], shares: Amounts, slack: float = 1e-9
+) -> list[str]:
+    """What is wrong with these shares by the law itself: nothing where they are the law's.
+
+    A leaf may have less than it asks for only if its link, or the limits above it, would give it no more although it
+    alone asked for more than it has; and what all have must be what links and limits give when that is asked for.
+    """
+    wrong = []
+    for name, given in (("links", by_link(nodes, shares, capacities)), ("limits", by_limits(nodes, shares))):
+        wrong += [
+            f"{name} give leaf {leaf} {given[leaf]!r}, not {share!r}"
+            for leaf, share in shares.items()
+            if given[leaf] < share * (1 - slack) - slack
+        ]
+    for leaf, share in shares.items():
+        if share > demands[leaf]:
+            wrong.append(f"leaf {leaf} has {share!r}, more than it asks for")
+        if share >= demands[leaf] * (1 - slack) - slack:
+            continue
+        asking = {**shares, leaf: demands[leaf]}
+        beside = {other: asked for other, asked in asking.items() if nodes[other].link == nodes[leaf].link}
+        enough = share * (1 + slack) + slack
+        if by_link(nodes, beside, capacities)[leaf] > enough and by_limits(nodes, asking)[leaf] > enough:
+            wrong.append(f"leaf {leaf} has {share!r} though both its link and the limits above it offer more")
+    return wrong
 
 
 def parts(nodes: Sequence[TreeNode], chosen: list[bool]) -> Part:
@@ -107,18 +153,3 @@ def parts(nodes: Sequence[TreeNode], chosen: list[bool]) -> Part:
                 parent = nodes[index].parent
                 made.setdefault(parent, Part(nodes[parent], parent)).children.insert(0, part)
     return made[0]
-
-
-def ancestors(nodes: Sequence[TreeNode], index: int) -> list[int]:
-    """The node itself and all above it."""
-    found = []
-    while index >= 0:
-        found.append(index)
-        index = nodes[index].parent
-    return found
-
-
-def is_full(nodes: Sequence[TreeNode], shares: Amounts, index: int) -> bool:
-    limit = nodes[index].limit_kbps
-    below = sum(share for leaf, share in shares.items() if index in ancestors(nodes, leaf))
-    return math.isfinite(limit) and below >= limit * (1 - TOLERANCE)

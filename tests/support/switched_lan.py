@@ -17,9 +17,9 @@ from pyroute2 import netns
 
 from controller.compiler.bridge import Bridge
 from controller.compiler.compile import compile_bridge
-from controller.dataplane.entries import SwitchState
+from controller.dataplane.entries import NOTHING, SwitchState
 from controller.dataplane.pipeline import PIPELINE, check
-from controller.dataplane.text import flow_lines, mac, meter_text
+from controller.dataplane.text import flow_lines, key_text, mac, meter_text
 from tests.support.bridges import UPLINK_OFPORT, Vif
 from tests.support.ovs_sandbox import PrivateOvs
 
@@ -41,7 +41,7 @@ class Instance:
         return done
 
     def pings(self, address: str) -> bool:
-        return self.run("ping", "-c1", "-W2", "-n", address, check=False).returncode == 0
+        return self.run("ping", "-c1", "-i0.5", "-w2", "-n", address, check=False).returncode == 0
 
     def socket(self, *kind: Any) -> socket.socket:
         return inside(self.namespace, lambda: socket.socket(*kind))
@@ -100,7 +100,7 @@ class SwitchedLan:
         self.ovs.vsctl("add-port", BRIDGE, port, "--", "set", "interface", port, f"ofport_request={ofport}")
 
     def hold(self, bridge: Bridge) -> None:
-        """Meters first, then the difference of the flow entries as one bundle."""
+        """Meters first, then the difference of the flow entries as one bundle; what the switch has learned stays."""
         state = compile_bridge(bridge)
         if state == self._held:
             return
@@ -109,8 +109,12 @@ class SwitchedLan:
             self.ovs.ofctl("mod-meter" if number in self._meters else "add-meter", BRIDGE, meter_text(number, body))
         self._meters |= set(state.meters)
         file = Path(self.ovs.rundir) / "flows.txt"
-        file.write_text("\n".join(flow_lines(state, names=False)) + "\n")
-        self.ovs.ofctl("--bundle", "replace-flows", BRIDGE, str(file))
+        before = NOTHING if self._held is None else self._held
+        gone = [f"delete_strict {key_text(key, names=False)}" for key in before.flows.keys() - state.flows.keys()]
+        new = {key: body for key, body in state.flows.items() if before.flows.get(key) != body}
+        lines = gone + [f"add {line}" for line in flow_lines(SwitchState(new), names=False)]
+        file.write_text("\n".join(lines) + "\n")
+        self.ovs.ofctl("--bundle", "add-flows", BRIDGE, str(file))
         self._held = state
         self.ovs.appctl("revalidator/wait")  # until then the datapath goes by what it has cached
 
@@ -128,6 +132,18 @@ def switched_lan(vifs: dict[str, Vif]) -> Iterator[SwitchedLan]:
             yield lan
         finally:
             lan.stop()
+
+
+def arrivals_by(receiver: socket.socket, send_last: Callable[[], object], last: bytes) -> list[bytes]:
+    """What a raw socket got of all that was sent before `send_last`, which sends a frame that ends in `last`.
+
+    Of one batch the switch sends those frames last that it knows what to do with: so one sent before may come after the
+    first such frame, and none after the second. Raises AssertionError when they do not come.
+    """
+    send_last()
+    found = arrivals_until(receiver, last)
+    send_last()
+    return found + arrivals_until(receiver, last)
 
 
 def arrivals_until(receiver: socket.socket, last: bytes) -> list[bytes]:

@@ -1,69 +1,59 @@
-import math
-
+import numpy as np
 import pytest
 
-from controller.allocation.actuator import Change, Setting, Wanted, actuate, least_interval_s
+from controller.allocation.actuator import Change, Wanted, actuate, changes, in_force
 from controller.allocation.settings import Settings
 
-ONE, TWO = ("egress", 1), ("egress", 2)
+INF = float("inf")
+KEYS = np.array([1, 2, 3])
+UNLIMITED = np.full(3, 100e3)
 
 
-def want(rate, guarantee=0.0, limit=100e3, interval=0.0):
-    return Wanted(rate, guarantee, limit, interval)
-
-
-def run(before, wanted, now_s=10.0):
-    return actuate(before, wanted, now_s, Settings())
-
-
-def rates(before, wanted, now_s=10.0):
-    after, changes = run(before, wanted, now_s)
-    return {target[1]: setting.rate_kbps for target, setting in after.items()}, len(changes)
+def after(before, rate, guarantee=0.0, limit=100e3):
+    """One VIF: what it is held to, inf for its own limit only."""
+    wanted = Wanted(np.array([rate], dtype=float), np.array([guarantee]), np.array([limit]))
+    return actuate(np.array([before], dtype=float), wanted, Settings())[0]
 
 
 def test_decreases_come_first():
-    before = {ONE: Setting(10_000, 0.0), TWO: Setting(50_000, 0.0)}
-    _, changes = run(before, {ONE: want(40e3), TWO: want(20e3), ("ingress", 3): want(30e3)})
-    assert changes == (
+    steps = {
+        "egress": (np.array([10_000, 50_000, INF]), np.array([40_000, 20_000, INF])),
+        "ingress": (np.array([INF, 7_000, INF]), np.array([INF, 7_000, 30_000])),
+    }
+    assert changes(KEYS, {"egress": UNLIMITED, "ingress": UNLIMITED}, steps) == (
         Change("egress", 2, 50_000, 20_000),
         Change("ingress", 3, None, 30_000),  # from its own limit
         Change("egress", 1, 10_000, 40_000),
     )
 
 
-@pytest.mark.parametrize(("rate", "changes"), [(10_400, 0), (10_600, 1), (9_850, 0), (9_700, 1)])
-def test_within_the_dead_band_nothing_is_written(rate, changes):
-    assert rates({ONE: Setting(10_000, 0.0)}, {ONE: want(rate)})[1] == changes
+def test_a_rate_above_the_own_limit_that_is_released_is_no_increase():
+    steps = {"egress": (np.array([150_000, 10_000, INF]), np.array([INF, 9_000, INF]))}
+    found = changes(KEYS, {"egress": UNLIMITED}, steps)
+    assert [change.vif for change in found] == [1, 2]
 
 
-def test_a_target_is_not_rewritten_before_its_interval_unless_its_guarantee_needs_it():
-    before = {ONE: Setting(10_000, 9.0)}
-    assert rates(before, {ONE: want(50e3, interval=4)}) == ({1: 10_000}, 0)
-    assert rates(before, {ONE: want(50e3, interval=4)}, now_s=13.0) == ({1: 50_000}, 1)
-    assert rates(before, {ONE: want(50e3, guarantee=20e3, interval=4)}) == ({1: 50_000}, 1)
-    assert rates(before, {ONE: want(50e3, interval=4)}, now_s=-100.0) == ({1: 50_000}, 1)  # the clock went back
+def test_what_is_in_force_is_told_of_those_that_are_held():
+    assert in_force(KEYS, np.array([INF, 7_000.0, INF])) == {2: 7_000}
+
+
+@pytest.mark.parametrize(("rate", "written"), [(10_150, False), (10_250, True), (9_850, False), (9_750, True)])
+def test_within_the_dead_band_nothing_is_written(rate, written):
+    assert after(10_000, rate) == (rate if written else 10_000)
+
+
+def test_a_rate_below_the_guarantee_is_raised_whatever_the_dead_band_says():
+    assert after(10_000, 10_100) == 10_000
+    assert after(10_000, 10_100, guarantee=10_050) == 10_100
 
 
 def test_a_rate_never_falls_below_the_guarantee_nor_to_nothing():
-    assert rates({}, {ONE: want(5e3, guarantee=8000.5), TWO: want(0.2)}) == ({1: 8001, 2: 1}, 2)
+    assert after(INF, 5e3, guarantee=8000.5) == 8001
+    assert after(INF, 0.2) == 1
 
 
-def test_at_its_own_limit_a_target_is_released_even_within_the_dead_band():
-    assert rates({ONE: Setting(98_000, 0.0)}, {ONE: want(100e3)}) == ({1: None}, 1)
-    assert rates({ONE: Setting(98_000, 0.0)}, {ONE: want(None)}) == ({1: None}, 1)
-    assert rates({}, {ONE: want(None)}) == ({}, 0)
-    assert rates({}, {ONE: want(99e3)}) == ({}, 0)
-
-
-def test_a_released_target_is_forgotten_after_its_interval():
-    assert rates({ONE: Setting(None, 9.0)}, {ONE: want(None, interval=4)}) == ({1: None}, 0)
-    assert rates({ONE: Setting(None, 1.0)}, {ONE: want(None, interval=4)}) == ({}, 0)
-
-
-def test_a_target_that_is_gone_is_not_written():
-    assert run({ONE: Setting(10_000, 0.0)}, {}) == ({}, ())
-
-
-def test_the_least_interval_follows_from_what_a_change_leaks():
-    assert least_interval_s(burst_kbit=600, rate_kbps=1000, leak=0.05) == pytest.approx(12)
-    assert least_interval_s(burst_kbit=600, rate_kbps=0) == math.inf
+def test_at_its_own_limit_a_vif_is_released_even_within_the_dead_band():
+    assert after(99_000, 100e3) == INF
+    assert after(99_000, INF) == INF
+    assert after(INF, INF) == INF
+    assert after(INF, 99.9e3) == INF

@@ -1,10 +1,10 @@
 import math
-import time
 
 import numpy as np
 import pytest
 
 from controller.allocation.allocator import AdmissionError, admitted, max_min
+from controller.allocation.form import Form
 from controller.allocation.paths import max_min_by_path
 from controller.allocation.tree import TreeNode, leaves_below, totals, tree_of
 
@@ -115,20 +115,57 @@ def test_sums_and_membership_follow_the_tree():
     assert leaves_below(tree, np.array([False, True, False, False])).tolist() == [True, False]
 
 
-def test_ten_thousand_leaves_cost_a_small_multiple_of_sorting_them():
-    rng = np.random.default_rng(7)
-    nodes = [TreeNode(-1), *(TreeNode(0, 500, 80e3, float(rng.integers(1, 5))) for _ in range(100))]
-    nodes += [leaf(1 + n % 100, n, float(rng.integers(0, 5)), float(rng.integers(1, 5)), 8e3) for n in range(10_000)]
-    tree = tree_of(nodes)
-    demand = np.where(rng.random(10_000) < 0.5, INF, rng.random(10_000) * 5e3)
+@pytest.mark.parametrize("links", [[0.0], [0.0, 0.0]])
+def test_a_link_without_capacity_and_a_limit_of_nothing_give_nothing(links):
+    nodes = [TreeNode(-1), TreeNode(0, limit_kbps=0.0), leaf(0, 1), leaf(1, 2, link=len(links) - 1), leaf(1, 3)]
+    assert shares(nodes, [INF, INF, 5.0], links) == [0.0, 0.0, 0.0]
 
-    def best(work):
-        times = []
-        for _ in range(5):
-            start = time.perf_counter()
-            work()
-            times.append(time.perf_counter() - start)
-        return min(times)
 
-    sorting = best(lambda: np.sort(rng.random(10_000)))
-    assert best(lambda: max_min(tree, demand, np.array([2e6]))) < 100 * sorting  # 8 to 12 seen
+def test_nobody_there_and_one_alone():
+    assert shares([TreeNode(-1)], [], []) == []
+    assert shares([TreeNode(-1), TreeNode(0)], [], [10.0]) == []
+    assert shares([TreeNode(-1), leaf(0, 1)], [INF], [10.0]) == [10.0]
+
+
+def test_no_demand_takes_nothing_and_unbounded_demand_all():
+    nodes = [TreeNode(-1), leaf(0, 1, 10e3), leaf(0, 2, 10e3)]
+    assert shares(nodes, [0.0, 0.0]) == [0.0, 0.0]
+    assert shares(nodes, [0.0, INF]) == [0.0, 60e3]
+
+
+def test_eight_levels_hold_the_least_of_their_limits():
+    nodes = [TreeNode(-1), *(TreeNode(depth, limit_kbps=100.0 - depth) for depth in range(8))]
+    nodes += [leaf(8, 1), leaf(8, 2, weight=2.0), leaf(3, 3)]
+    assert shares(nodes, [INF] * 3, [1000.0]) == pytest.approx([98 / 6, 98 / 3, 98 / 2], rel=1e-12)
+    assert shares(nodes, [INF, INF, 1.0], [1000.0]) == pytest.approx([31.0, 62.0, 1.0], rel=1e-12)
+
+
+def test_weights_may_differ_by_a_million_million():
+    nodes = [TreeNode(-1), leaf(0, 1, weight=1e6), leaf(0, 2, weight=1e-6), leaf(0, 3, weight=1.0)]
+    total = 1e6 + 1e-6 + 1.0
+    expected = [60e3 * weight / total for weight in (1e6, 1e-6, 1.0)]
+    assert shares(nodes, [INF] * 3) == pytest.approx(expected, rel=1e-12)
+    assert shares(nodes, [10.0, INF, 0.0]) == pytest.approx([10.0, 60e3 - 10, 0.0], rel=1e-12)
+
+
+def test_a_reserve_that_a_link_cannot_meet_goes_to_who_asks_for_it():
+    """Two tenants guaranteed 50 over several hosts, on a link of 60: the one that asks for 20 there has it."""
+    nodes = [TreeNode(-1), TreeNode(0, 50e3), TreeNode(0, 50e3), leaf(1, 1), leaf(2, 2)]
+    assert shares(nodes, [INF, INF]) == pytest.approx([30e3, 30e3])
+    assert shares(nodes, [20e3, INF]) == pytest.approx([20e3, 40e3])
+
+
+def test_what_follows_from_a_trees_form_is_worked_out_once(monkeypatch):
+    made = []
+    levels = Form._levels
+    monkeypatch.setattr(Form, "_levels", lambda form, link: made.append(1) or levels(form, link))
+    tree = tree_of([TreeNode(-1), TreeNode(0, limit_kbps=50), leaf(1, 1, 80, link=0), leaf(1, 2, 80, link=1)])
+    capacity, much = np.array([60.0, 60.0]), np.array([INF, INF])
+
+    def tick():
+        shrunk, why = admitted(tree, capacity)
+        assert why is not None
+        return max_min_by_path(shrunk, much, much, capacity)[0].sum() + max_min(shrunk, much, capacity).sum()
+
+    first, once = tick(), len(made)
+    assert tick() == first and len(made) == once == 4  # whole and by link, of the tree and where each VIF has two paths

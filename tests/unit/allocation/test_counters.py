@@ -66,6 +66,30 @@ def test_a_clock_that_stands_says_nothing_new():
     assert rate(meter(1, 0), meter(2, 1000), meter(2.01, 1900), meter(3, 3000)) == 2000
 
 
+def test_a_sample_that_was_overtaken_says_nothing_new():
+    assert rate(meter(1, 0), meter(3, 2000), meter(2, 700)) == 1000
+    assert rate(meter(1, 0), meter(3, 2000), meter(2, 700), meter(4, 5000)) == 3000
+
+
+def queue(time_s, sent, packets, dropped=0):
+    return VifCounters(0, time_s, shaper=QueueCounters(sent, packets, dropped, 0))
+
+
+def test_packets_that_ran_over_32_bits_go_on_and_so_do_the_bytes():
+    state = feed(queue(1, 10**12, 2**32 - 300), queue(2, 10**12 + 10**6, 700))
+    first = FIRST_COLUMN[SHAPER]
+    assert state.rate[0, first : first + 3].tolist() == [1e6, 1000, 0]
+
+
+def test_packets_that_fall_with_their_bytes_began_anew():
+    state = feed(queue(1, 10**13, 2**32 - 300), queue(2, 10**6, 700))
+    assert np.isnan(state.rate[0, FIRST_COLUMN[SHAPER]])
+
+
+def test_bytes_that_ran_over_64_bits_go_on():
+    assert rate(meter(1, 2**64 - 2**30), meter(2, 2**30)) == 2**31
+
+
 @pytest.mark.parametrize("jump_s", [-500.0, 3600.0])
 def test_a_clock_that_jumps_makes_no_rate(jump_s):
     assert rate(meter(1, 0), meter(2, 1000), meter(3 + jump_s, 2000)) == 1000
@@ -101,4 +125,4 @@ def test_those_that_stay_keep_what_is_known_of_them():
     state = carried(feed(meter(1, 0), meter(2, 1000)), np.array([3, 7, 9]))
     assert state.rate[1, METER_IN] == 1000
     assert np.isnan(state.rate[[0, 2]]).all()
-    assert carried(state, np.array([], dtype=np.int64)).rate.shape == (0, 16)
+    assert carried(state, np.array([], dtype=np.int64)).rate.shape == (0, 20)

@@ -15,8 +15,8 @@ TREE = tree_of(
 )
 
 
-def nodes(share, local, link, before=None):
-    load = Load(np.array(share, dtype=float), np.array(local, dtype=float), np.array(link, dtype=float))
+def nodes(share, local, link, before=None, loose=(0, 0, 0)):
+    load = Load(*(np.array(figures, dtype=float) for figures in (share, local, link, loose)))
     return engaged(TREE, load, before or {}, Settings())
 
 
@@ -31,10 +31,9 @@ def test_local_traffic_near_the_limit_engages_and_so_does_a_second_link():
 
 
 def test_it_is_released_only_after_its_need_has_ended_for_long_enough():
-    state = {"acme": 0}
-    state = nodes([85e3, 0, 0], [40e3, 0, 0], [40e3, 0, 0], state)
+    state = nodes([85e3, 0, 0], [40e3, 0, 0], [40e3, 0, 0], {"acme": 0})
     assert state == {"acme": 0}
-    for quiet in (1, 2):
+    for quiet in range(1, Settings().release_ticks):
         state = nodes([50e3, 0, 0], [50e3, 0, 0], [0, 0, 0], state)
         assert state == {"acme": quiet}
     assert nodes([50e3, 0, 0], [50e3, 0, 0], [0, 0, 0], state) == {}
@@ -42,7 +41,14 @@ def test_it_is_released_only_after_its_need_has_ended_for_long_enough():
 
 def test_while_the_node_is_full_no_local_traffic_is_no_reason_to_let_go_soon():
     state = {"acme": 0}
-    for _ in range(Settings().release_unheld_ticks - 1):
+    for _ in range(Settings().release_ticks - 1):
         state = nodes([100e3, 0, 0], [0, 0, 0], [100e3, 0, 0], state)
         assert "acme" in state
     assert nodes([100e3, 0, 0], [0, 0, 0], [100e3, 0, 0], state) == {}
+
+
+def test_what_nobody_sees_engages_nothing_and_ends_nothing():
+    silent = {"share": [5e3, 5e3, 0], "local": [5e3, 5e3, 0], "link": [0, 0, 0], "loose": [90e3, 90e3, 0]}
+    assert nodes(**silent) == {}
+    assert nodes(**silent, before={"acme": 0}) == {"acme": 0}
+    assert nodes(**{**silent, "loose": [0, 30e3, 0]}, before={"acme": 0}) == {"acme": 1}  # it could not fill the node

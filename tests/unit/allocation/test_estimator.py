@@ -130,6 +130,26 @@ def test_ingress_reads_its_queue_and_without_one_its_port():
     assert (seen.offered_kbps[0], seen.passed_kbps[0], seen.dropped_kbps[0]) == (3e3, 3e3, 0)
 
 
+def policed(rx, tx, rx_cut, tx_cut, second):
+    """A port after so many seconds of these Mbit/s, in packets of 1000 bytes."""
+    counts = [int(rate * MBIT * second) for rate in (rx, tx)]
+    cuts = [int(rate * MBIT * second) // 1000 for rate in (rx_cut, tx_cut)]
+    return PortCounters(*counts, *(count // 1000 for count in counts), *cuts)
+
+
+def test_what_a_port_cuts_was_offered():
+    seen = last(lambda s: VifCounters(s, s, port=policed(0, 3, 0, 5, s)), rate_kbps=10e3, estimate=estimate_ingress)
+    assert (seen.offered_kbps[0], seen.passed_kbps[0], seen.dropped_kbps[0]) == pytest.approx((8e3, 3e3, 5e3))
+    assert seen.demand_kbps[0] == INF  # though far below its limit
+    seen = last(lambda s: metered(s, 8, 4, port=policed(8, 0, 40, 0, s)), rate_kbps=4e3)
+    assert (seen.offered_kbps[0], seen.passed_kbps[0], seen.dropped_kbps[0]) == pytest.approx((48e3, 4e3, 44e3))
+
+
+def test_who_is_not_there_wants_nothing_of_what_its_port_cuts():
+    seen = last(lambda s: VifCounters(s, s, port=policed(0, 0, 0, 5, s)), rate_kbps=10e3, estimate=estimate_ingress)
+    assert (seen.offered_kbps[0], seen.dropped_kbps[0], seen.demand_kbps[0]) == (0, 0, 0)
+
+
 def test_a_leaf_that_counts_a_frame_twice_does_not_hide_what_it_sent():
     """vswitchd offers a frame that was refused once more: 70 came, 39 went, and 35 drops were counted."""
     seen = last(lambda s: metered(s, 70, uplink=queue(39, 35, 0, s)), linked=True)

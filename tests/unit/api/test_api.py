@@ -22,6 +22,15 @@ def fail() -> Mapping[str, Any]:
     raise ZeroDivisionError("surprise")
 
 
+def square(parameters: Mapping[str, str]) -> Mapping[str, Any]:
+    side = server.seconds(parameters, "since")
+    if side is None:
+        raise server.NotThere("no square without a side")
+    return {"square": side * side, "of": parameters.get("vif")}
+
+
+QUESTIONS = {"/v1/square": server.Question(frozenset({"since", "vif"}), square)}
+TEXTS = {"/metrics": lambda: "# größe\nweir 1\n"}
 DOCUMENTS: Mapping[str, Callable[[], Mapping[str, Any]]] = {
     "/v1/vifs": lambda: {"vifs": {}},
     "/v1/large": lambda: {"values": list(range(100_000))},
@@ -34,7 +43,7 @@ def path() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="w", dir="/tmp"))
     path = directory / "api.sock"
     path.touch()  # what an earlier process left
-    thread = eventlet.spawn(server.serve, path, server.Api(DOCUMENTS))
+    thread = eventlet.spawn(server.serve, path, server.Api(DOCUMENTS, QUESTIONS, TEXTS))
     green_until(path.is_socket, "the socket")
     yield path
     thread.kill()
@@ -52,8 +61,44 @@ def test_documents_come_whole_and_again(path: Path) -> None:
 
 
 def test_what_is_not_there_is_said_with_what_there_is(path: Path) -> None:
-    with pytest.raises(client.ApiError, match=r"404 /v1/nosuch: not here\. There are /v1/broken, /v1/large, /v1/vifs"):
+    with pytest.raises(client.ApiError, match=r"404 /v1/nosuch: not here\. There are /metrics, /v1/broken, /v1/large"):
         ask(path, "/v1/nosuch")
+
+
+def test_a_question_has_parameters(path: Path) -> None:
+    asked = client.query("/v1/square", since=1.5, vif="a b&c=d", other=None)
+    assert ask(path, asked) == {"square": 2.25, "of": "a b&c=d"}
+    assert client.query("/v1/square") == "/v1/square"
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("", "404 /v1/square: no square without a side"),
+        ("?until=3", r"400 /v1/square: there is no parameter 'until'\. Give since, vif\."),
+        *(
+            (f"?since={wrong}", f"400 /v1/square: since='{wrong}' is no number")
+            for wrong in ("x", "-1", "nan", "inf", "")
+        ),
+    ],
+)
+def test_a_wrong_question_is_answered_with_what_is_wrong(path: Path, query: str, said: str) -> None:
+    with pytest.raises(client.ApiError, match=said):
+        ask(path, f"/v1/square{query}")
+
+
+def test_what_is_not_there_can_be_told_from_other_faults(path: Path) -> None:
+    with pytest.raises(client.NotThere):
+        ask(path, "/v1/square")
+    with pytest.raises(client.ApiError) as wrong:
+        ask(path, "/v1/square?since=x")
+    assert not isinstance(wrong.value, client.NotThere)
+
+
+def test_a_text_is_a_text(path: Path) -> None:
+    assert tpool.execute(client.get_text, path, "/metrics") == TEXTS["/metrics"]()
+    with pytest.raises(client.ApiError, match="404"):
+        tpool.execute(client.get_text, path, "/v1/nosuch")
 
 
 def test_a_document_that_fails_ends_nothing(path: Path) -> None:

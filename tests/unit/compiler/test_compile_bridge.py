@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from controller.compiler.antispoof import link_local
 from controller.compiler.compile import compile_bridge
 from controller.compiler.forward import CHUNK_VIFS, MOST_IN_SEGMENT, SegmentTooLarge
 from controller.compiler.parts import Contradiction
@@ -15,6 +14,7 @@ from controller.compiler.precedence import TooManyRules
 from controller.dataplane.actions import Clone, Output, Resubmit
 from controller.dataplane.cookies import CookieKind, decode
 from controller.dataplane.entries import MeterBody, SwitchState
+from controller.dataplane.macs import link_local
 from controller.dataplane.pipeline import BY_ID, check
 from controller.dataplane.protocols import ETH_ARP
 from controller.dataplane.registers import RESENT
@@ -137,7 +137,8 @@ def test_a_rule_costs_the_same_for_one_vif_and_for_many() -> None:
 
     assert policy_entries(1) == policy_entries(50)
     # each way: 2 families x 2 masks by header, by tuple in first fragments, 2 for later ones; replies, errors alike
-    always = 2 * 3  # what is invalid, replies and others that no rule matches
+    # what is invalid, replies and others that no rule matches; what a DHCP server says or replies in fragments
+    always = 2 * 3 + 2 * 2
     assert policy_entries(1) == always + 2 * (2 + 2 + 1) + 2 * (2 + 1) + 2 * 2
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from controller.compiler.compile import compile_bridge
 from controller.compiler.explain import Context, cookie_in, explain
-from controller.dataplane.cookies import CookieKind, encode, with_vif
+from controller.dataplane.cookies import LEARNED, CookieKind, encode, with_vif
 from controller.dataplane.pipeline import EGRESS_METER
 from controller.dataplane.text import flow_lines
 from policies.parser import parse
@@ -34,6 +34,9 @@ CONTEXT = Context(POLICIES, NUMBERS, {7: "web1"})
         (CookieKind.PIPELINE, 41, "table number 41, which is not there any more"),
         (CookieKind.VIF, 7, "VIF web1"),
         (CookieKind.VIF, 8, "VIF number 8, which is not there any more"),
+        (CookieKind.SERVICE, 7, "VIF web1 asks the controller: addresses, errors of the router"),
+        (CookieKind.SERVICE, 8, "VIF number 8, which is not there any more"),
+        (CookieKind.SERVICE, 0, "the router asks the controller about a packet from outside"),
         (CookieKind.SEGMENT, 1, "acme.yaml:2:12: segment s"),
         (CookieKind.SEGMENT, 2, "segment number 2, which is not there any more"),
         (CookieKind.RULE, 1, "acme.yaml:6:9: acme: rule allow lookups"),
@@ -67,6 +70,12 @@ CONTEXT = Context(POLICIES, NUMBERS, {7: "web1"})
 def test_each_kind_of_origin(kind: CookieKind, number: int, text: str) -> None:
     explanation = explain(encode(kind, number), CONTEXT)
     assert explanation is not None and explanation.text == text
+
+
+def test_what_the_switch_learned() -> None:
+    found = explain(LEARNED | 1, CONTEXT)
+    assert found is not None
+    assert found.text == "acme.yaml:2:12: segment s: learned by the switch from what came from outside"
 
 
 def test_somebody_elses_flow_has_no_explanation() -> None:

@@ -116,3 +116,73 @@ def test_it_leaves_with_the_mark_of_its_receiver(lookup: int) -> None:
     switch.hold_from_lookup(lookup, state(wider))
     (one,) = send(switch, tcp("10.0.0.1", "10.0.0.3", 80), A, C, dscp=46)
     assert one.packet["ip_dscp"] == 8
+
+
+MOVES = """
+weir: 1
+segments: {s: {type: bridged, uplink: wan}}
+classes: {fast: {dscp: ef, share: 30 %}, normal: {dscp: cs1, share: 60 %}}
+policies:
+  deep:
+    children:
+      er:
+        mandatory: [{deny: {name: nothing, service: udp/10}}]
+        children:
+          est: {rules: [{allow: {name: both, service: udp/9}}, {allow: {name: of-deep, service: udp/11, class: fast}}]}
+  flat: {rules: [{allow: {name: both, service: udp/9}}, {allow: {name: of-flat, service: udp/10}}]}
+"""
+DEEP, FLAT = "deep/er/est", "flat"
+
+
+def moved_state(*paths: str) -> SwitchState:
+    """VIFs 1, 2, ... of these leaves."""
+    vifs = [Vif(number, path, (f"10.0.0.{number}/24",)) for number, path in enumerate(paths, start=1)]
+    return compile_bridge(bridge(MOVES, *vifs))
+
+
+def arrivals(before: tuple[str, ...], after: tuple[str, ...], lookup: int, port: int, flooded: bool) -> list[int]:
+    """Ports where a packet of VIF 1 to VIF 2, or to all, leaves, while VIFs move from leaf to leaf."""
+    switch = FlowInterpreter(moved_state(*before))
+    switch.hold_from_lookup(lookup, moved_state(*after))
+    sender, target = (Vif(number, FLAT, (f"10.0.0.{number}/24",)) for number in (1, 2))
+    fields = frame_fields(udp("10.0.0.1", "10.0.0.255" if flooded else "10.0.0.2", port), sender, target)
+    if flooded:
+        fields["eth_dst"] = (1 << 48) - 1
+    return sorted(one.port for one in switch.send(1, **fields) if one.port != UPLINK_OFPORT)
+
+
+@pytest.mark.parametrize("lookup", [1, 2, 3, 4, 99])
+@pytest.mark.parametrize("flooded", [False, True])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [((DEEP, FLAT, FLAT), (FLAT, FLAT, FLAT)), ((FLAT, FLAT, FLAT), (DEEP, FLAT, FLAT)),
+     ((FLAT, DEEP, DEEP), (FLAT, FLAT, FLAT)), ((FLAT, FLAT, FLAT), (FLAT, DEEP, DEEP)),
+     ((DEEP, DEEP, FLAT), (FLAT, FLAT, DEEP))],
+)  # fmt: skip
+def test_a_vif_that_moves_to_another_leaf_loses_nothing_that_both_allow(
+    before: tuple[str, ...], after: tuple[str, ...], flooded: bool, lookup: int
+) -> None:
+    everybody = [2, 3] if flooded else [2]
+    assert arrivals(before, after, lookup, 9, flooded) == everybody
+
+
+@pytest.mark.parametrize("lookup", [1, 2, 3])
+@pytest.mark.parametrize("flooded", [False, True])
+@pytest.mark.parametrize("port", [10, 11])
+def test_nothing_passes_by_the_sender_of_one_policy_and_the_receiver_of_another(
+    port: int, flooded: bool, lookup: int
+) -> None:
+    """Each port is denied on one side before, and on the other one after."""
+    assert arrivals((DEEP, FLAT), (FLAT, DEEP), lookup, port, flooded) == []
+    assert arrivals((FLAT, DEEP), (DEEP, FLAT), lookup, port, flooded) == []
+
+
+@pytest.mark.parametrize("lookup", [1, 2, 99])
+@pytest.mark.parametrize(("port", "mark"), [(9, 8), (11, 46)])
+def test_who_moves_is_marked_by_one_of_its_leaves(port: int, mark: int, lookup: int) -> None:
+    """The leaf under `deep` uses classes and the flat one none: then the sender's mark stays."""
+    sender, target = (Vif(number, FLAT, (f"10.0.0.{number}/24",)) for number in (1, 2))
+    switch = FlowInterpreter(moved_state(DEEP, DEEP))
+    switch.hold_from_lookup(lookup, moved_state(DEEP, FLAT) if port == 9 else moved_state(DEEP, DEEP))
+    (one,) = send(switch, udp("10.0.0.1", "10.0.0.2", port), sender, target, dscp=0)
+    assert one.packet["ip_dscp"] == mark

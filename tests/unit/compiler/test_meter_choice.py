@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from controller.compiler.meters import egress_meter
+from controller.compiler.meters import JOINED_KBIT, egress_meter
 from controller.dataplane.entries import MeterBody
 
 FRAME_KBIT = 1514 * 8 / 1000
@@ -28,6 +30,15 @@ def test_known_limits(limit_kbps: int, burst_kbit: int | None, shaped: bool, met
 @pytest.mark.parametrize("burst_kbit", [None, 1])
 def test_full_frames_always_fit(shaped: bool, burst_kbit: int | None) -> None:
     assert egress_meter(10, burst_kbit, shaped).burst_kbit >= 3 * FRAME_KBIT
+
+
+@pytest.mark.parametrize("shaped", [True, False])
+def test_joined_segments_fit_where_the_datapath_sees_them(shaped: bool) -> None:
+    plain = egress_meter(1000, 100, shaped)
+    assert egress_meter(1000, 100, shaped, JOINED_KBIT) == replace(plain, burst_kbit=JOINED_KBIT)
+    assert JOINED_KBIT * 1000 / 8 >= 65_536
+    deep = egress_meter(100_000, None, shaped)
+    assert deep.burst_kbit > JOINED_KBIT and egress_meter(100_000, None, shaped, JOINED_KBIT) == deep
 
 
 def test_no_meter_holds_nothing() -> None:

@@ -9,11 +9,11 @@ import pytest
 
 from controller.compiler import rule_meters as module
 from controller.compiler.bridge import Bridge
-from controller.compiler.meters import egress_meter
+from controller.compiler.meters import JOINED_KBIT, egress_meter
 from controller.compiler.parts import Memo
 from controller.compiler.rule_meters import LOGGED, REJECTED, MeterUse, TooManyMeters, rule_meters
 from controller.compiler.survey import survey
-from controller.dataplane.entries import Meter, PacketMeterBody
+from controller.dataplane.entries import Meter, MeterBody, PacketMeterBody
 from controller.dataplane.meter_ids import OUR_METERS, RULE_METERS, VIF_METERS
 from tests.support.bridges import Vif, bridge
 
@@ -65,6 +65,13 @@ def test_each_rate_has_a_meter_for_each_vif_and_direction() -> None:
     assert set(bodies) <= set(RULE_METERS) <= set(OUR_METERS) and not set(RULE_METERS) & set(VIF_METERS)
 
 
+def test_no_rate_is_too_shallow_for_the_packets_of_the_datapath() -> None:
+    one = bridge(POLICY, *vifs("rates"))
+    by_rate = [sorted(body.burst_kbit for body in asked(made)[1].values() if isinstance(body, MeterBody)) for made in
+               (one, replace(one, largest_kbit=JOINED_KBIT))]  # fmt: skip
+    assert by_rate == [[200, 1000, 1000], [JOINED_KBIT, 1000, 1000]]
+
+
 @pytest.mark.parametrize(
     ("path", "bodies"),
     [("logs", [LOGGED]), ("rejects", [REJECTED]), ("refuses", [REJECTED]), ("plain", []), ("rates", None)],
@@ -93,7 +100,7 @@ def test_ids_stay_when_others_come_and_go() -> None:
 
 
 def test_ids_of_many_are_spread() -> None:
-    """Neighbours do not pile up: with 16,384 in 131,072 places, random ones leave 94 % of them apart."""
+    """Neighbours do not pile up: with 16,384 in 81,920 places, random ones leave 91 % of them apart."""
     both = [(way, unit) for way in ("egress", "ingress") for unit in ("kbps", "pps")]
     for uses in (
         [MeterUse(vif, rule, "egress", "kbps") for vif in range(1, 129) for rule in range(1, 129)],
@@ -101,7 +108,7 @@ def test_ids_of_many_are_spread() -> None:
         [MeterUse(3, rule * 97, "ingress", "pps") for rule in range(16384)],
     ):
         places = len({module._hash(use) for use in uses})
-        assert places > 0.9 * len(uses), (uses[0], places)
+        assert places > 0.89 * len(uses), (uses[0], places)
 
 
 def test_ids_that_meet_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,17 @@ from controller.dataplane.actions import (
     Conjunction,
     Conntrack,
     Controller,
+    DecrementTtl,
     Instructions,
+    IsLarger,
+    Learn,
+    Move,
     Output,
     PopVlan,
     PushVlan,
     Resubmit,
     SetField,
+    SetQueue,
 )
 from controller.dataplane.entries import FlowBody, FlowKey, MeterBody, PacketMeterBody, SwitchState
 from controller.dataplane.match import Match, match
@@ -34,6 +39,7 @@ from controller.dataplane.text import instructions_text, match_text, render
         (match(eth_type=0x86DD, ipv6_dst=(0xFD << 120, (1 << 64) - 1 << 64)), "ipv6,ipv6_dst=fd00::/64"),
         (match(ipv4_src=(1, 0xFF)), "nw_src=0.0.0.1/0.0.0.255"),
         (match(eth_type=0x86DD, ip_proto=58, icmpv6_type=135), "icmp6,icmp_type=135"),
+        (match(eth_type=0x800, ip_ttl=1), "ip,nw_ttl=1"),
         (match(ipv6_nd_sll=5), "nd_sll=00:00:00:00:00:05"),
         (match(ct_state=(0x20, 0x38), ct_tp_dst=80), "ct_state=-rpl-inv+trk,ct_tp_dst=80"),
         (match(eth_type=0x800, ip_frag=(2, 2)), "ip,nw_frag=later"),
@@ -57,6 +63,7 @@ def test_matches(entry: Match, text: str) -> None:
         (Instructions(meter_id=5, goto=60), "meter:5,goto_table:forward"),
         (Instructions(apply=(PopVlan(), SetField("reg2", 3))), "pop_vlan,set_field:0x3->reg2"),
         (Instructions(apply=(PushVlan(), SetField("vlan_vid", 0x1078))), "push_vlan:0x8100,set_field:4216->vlan_vid"),
+        (Instructions(apply=(SetQueue(47), Output(9))), "set_queue:47,output:9"),
         (Instructions(apply=(Output(9), Resubmit(70))), "output:9,resubmit(,ingress_conntrack)"),
         (Instructions(apply=(Conntrack("reg1", 80),)), "ct(table=ingress_policy,zone=NXM_NX_REG1[0..15])"),
         (Instructions(apply=(Conntrack(0xC001, 80),)), "ct(table=ingress_policy,zone=49153)"),
@@ -67,6 +74,16 @@ def test_matches(entry: Match, text: str) -> None:
         (Instructions(apply=(Clone((SetField("reg6", 5), Resubmit(70))),), goto=60),
          "clone(set_field:0x5->reg6,resubmit(,ingress_conntrack)),goto_table:forward"),
         (Instructions(apply=(Clone((Clone(()), Output(1))),)), "clone(clone(drop),output:1)"),
+        (Instructions(apply=(IsLarger(1294, "reg3", 31),)), "check_pkt_larger(1294)->NXM_NX_REG3[31]"),
+        (Instructions(apply=(DecrementTtl(), Output(None))), "dec_ttl,in_port"),
+        (Instructions(apply=(SetField("icmpv6_type", 129), SetField("udp_dst", 53))),
+         "set_field:129->icmpv6_type,set_field:53->udp_dst"),
+        (Instructions(apply=(Move("eth_src", "eth_dst"), Move("arp_spa", "xxreg3"))),
+         "move:dl_src[]->dl_dst[],move:arp_spa[]->xxreg3[0..31]"),
+        (Instructions(apply=(Learn(54, 9, 0x5EE2 << 48, (("reg2", "reg2"), ("eth_dst", 5)), (("reg5", 3),
+                                   ("xxreg3", "arp_spa")), 300, 1000),)),
+         "learn(table=next_hop,idle_timeout=300,priority=9,cookie=0x5ee2000000000000,limit=1000,reg2[]=reg2[],"
+         "dl_dst=00:00:00:00:00:05,load:0x3->reg5[],load:arp_spa[]->xxreg3[0..31])"),
     ],
 )  # fmt: skip
 def test_instructions(instructions: Instructions, text: str) -> None:

@@ -6,8 +6,8 @@ from controller.dataplane.actions import Action, Clone, Controller, Instructions
 from controller.dataplane.cookies import WITH_VIF, CookieKind, Origin, decode, encode, with_vif
 from controller.dataplane.entries import FlowBody, FlowKey, MeterBody, PacketMeterBody, SwitchState
 from controller.dataplane.match import FieldValue, match
-from controller.dataplane.meter_ids import OUR_METERS, RULE_METERS, VIF_METERS
-from controller.dataplane.stages import Failure, stages
+from controller.dataplane.meter_ids import OUR_METERS, RULE_METERS, SERVICE_METERS, VIF_METERS
+from controller.dataplane.stages import Failure, decreases_first, stages
 
 
 def test_equal_matches_are_equal_whatever_the_order_and_the_bits_outside_the_mask() -> None:
@@ -40,8 +40,10 @@ def test_a_cookie_may_lead_back_to_a_vif_too() -> None:
 
 
 def test_meter_ids_are_told_apart() -> None:
-    assert VIF_METERS[-1] < RULE_METERS[0] and set(OUR_METERS) >= {VIF_METERS[0], RULE_METERS[-1]}
-    assert 0 not in OUR_METERS and RULE_METERS[-1] + 1 not in OUR_METERS
+    assert VIF_METERS[-1] < RULE_METERS[0] and RULE_METERS[-1] < SERVICE_METERS[0]
+    assert len(SERVICE_METERS) >= len(VIF_METERS) + 2  # one a VIF, that of the outside, that of neighbours there
+    assert set(OUR_METERS) >= {VIF_METERS[0], RULE_METERS[-1], SERVICE_METERS[-1]}
+    assert 0 not in OUR_METERS and SERVICE_METERS[-1] + 1 not in OUR_METERS
 
 
 def test_others_cookies_are_not_ours() -> None:
@@ -78,3 +80,10 @@ def test_an_entry_whose_copies_lost_their_meter_is_written_again(apply: tuple[Ac
     changes = stages(desired, SwitchState(flows, {70_001: meters[70_001]}))
     assert (dict(changes.flows.modify), changes.flows.add, changes.flows.delete) == ({copies: flows[copies]}, {}, {})
     assert stages(desired, SwitchState({}, {})).flows.add == flows
+
+
+def test_of_meters_that_change_what_becomes_less_is_first_and_the_same_is_not_written():
+    old = {1: MeterBody(1, 9), 2: MeterBody(5, 9), 3: MeterBody(7, 9), 4: MeterBody(4, 9)}
+    new = {1: MeterBody(2, 9), 2: MeterBody(5, 9), 3: MeterBody(6, 9), 5: MeterBody(1, 9)}
+    assert list(decreases_first(old, new).items()) == [(3, MeterBody(6, 9)), (1, MeterBody(2, 9))]
+    assert list(stages(SwitchState(meters=new), SwitchState(meters=old)).meters.modify) == [3, 1]

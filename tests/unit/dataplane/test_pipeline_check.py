@@ -11,7 +11,7 @@ from controller.dataplane.document import page
 from controller.dataplane.entries import FlowBody, FlowKey, MeterBody, SwitchState
 from controller.dataplane.fields import FIELDS
 from controller.dataplane.match import Match, match
-from controller.dataplane.pipeline import BY_NAME, EGRESS_METER, FORWARD, PIPELINE, check
+from controller.dataplane.pipeline import BY_NAME, EGRESS_METER, FORWARD, PIPELINE, ROUTER, check
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -29,7 +29,7 @@ def test_tables_are_in_order_and_know_each_other() -> None:
 
 
 def test_what_is_declared_passes() -> None:
-    assert check(state(40, match(reg0=1), Instructions(meter_id=7, goto=FORWARD.id))) == []
+    assert check(state(40, match(reg0=1), Instructions(meter_id=7, goto=ROUTER.id))) == []
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,8 @@ def test_an_unknown_datapath_action_is_an_error(actions: str) -> None:
         ("set(ipv4(src=10.0.0.1,dst=10.0.0.2,proto=6,tos=0xb8,ttl=64,frag=no))", EF),
         ("set(ipv4(tos=0x80/0xc0))", 0x20 | CS1 & 0x0F),
         ("set(ipv4(ttl=63))", CS1),
+        ("set(icmp(type=0,code=0))", CS1),
+        ("set(nd(tll=02:00:00:00:00:00)),set(nd_ext(nd_reserved=0xe0000000,nd_options_type=2))", CS1),
         ("set(ipv6(tclass=0x28/0xfc))", AF11),
         ("clone(set(ipv4(tos=0xb8/0xfc)))", CS1),
     ],

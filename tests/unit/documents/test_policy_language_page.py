@@ -151,9 +151,9 @@ def test_every_word_of_the_language_has_an_example(word: str) -> None:
 
 def test_what_is_not_enforced_is_listed() -> None:
     """The example of that section, and the segments, bring all of it up."""
-    policies = parse({FILE: next(whole(block) for block in READS if block.text.startswith("best-effort"))})
+    policies = parse({FILE: next(whole(block) for block in READS if "queues: {min" in block.text)})
     found = {finding.path.rpartition(".")[2]: finding.severity for finding in unenforced(policies)}
-    assert found == dict.fromkeys(("packets", "buffer", "queues", "cpu", "autoscale", "slo", "congestion"), "warning")
+    assert found == {"autoscale": "warning", "queues": "warning"}
     listed = " ".join(cell for row in rows(PAGE, "what") for cell in row)
     assert all(f"`{word}`" in listed for word in found)
     judged = [block for block in READS if said_below(block) and not said_below(block)[0].startswith(FILE)]
@@ -163,4 +163,4 @@ def test_what_is_not_enforced_is_listed() -> None:
 
 def test_the_whole_language_is_read() -> None:
     policies = parse({"whole": EXAMPLE.read_text()})
-    assert {finding.severity for finding in unenforced(policies)} == {"warning", "refusal"}
+    assert {finding.severity for finding in unenforced(policies)} == {"warning"}

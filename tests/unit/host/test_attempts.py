@@ -42,7 +42,7 @@ def test_a_failure_keeps_its_words_and_is_retried_ever_later() -> None:
     runs_at = []
     for tick in range(1200):
         before = action.runs
-        assert attempts.attempt("a", "x", action, tick / 10) == "no link. Make one"
+        assert attempts.attempt("a", "x", action, tick / 10) == "no link. Make one."
         if action.runs > before:
             runs_at.append(tick / 10)
     pauses = [later - earlier for earlier, later in pairwise(runs_at)]
@@ -99,3 +99,23 @@ def test_what_is_not_kept_starts_anew() -> None:
     attempts.attempt("a", "x", action, 0)
     attempts.attempt("b", "x", action, 0)
     assert action.runs == 3
+
+
+def test_a_repair_is_what_an_action_did_though_nothing_else_was_wanted() -> None:
+    told: list[tuple[str, object]] = []
+    attempts = Attempts[str]("thing", AUDIT_S, on_repair=lambda key, done: told.append((key, done)))
+    fault = HostError("no", "Wait")
+    for wanted, done, now_s in (("x", ["made"], 0), ("y", ["changed"], 1), ("y", [], 10), ("y", ["mended"], 20)):
+        attempts.attempt("a", wanted, lambda done=done: done, now_s)  # type: ignore[misc]
+    attempts.attempt("a", "y", Action(fault), 40)
+    attempts.attempt("a", "y", lambda: ["at last"], 60)
+    assert told == [("a", ["mended"])]
+
+
+def test_what_somebody_keeps_changing_is_mended_once_a_second() -> None:
+    runs: list[float] = []
+    attempts = Attempts[str]("thing", AUDIT_S)
+    for tick in range(50):
+        attempts.attempt("a", "x", lambda at_s=tick / 10: runs.append(at_s) or [at_s], tick / 10)  # type: ignore
+        attempts.again("a")
+    assert len(runs) >= 4 and all(later - earlier >= 0.99 for earlier, later in pairwise(runs[1:]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,20 +9,40 @@ from typing import Any
 import pytest
 
 from controller.config import StateDir
+from controller.dataplane.macs import mac_number, router_mac
 from controller.host import desired
 from controller.host.class_queues import ClassShare
+from controller.host.congestion import RedPlan
 from controller.host.desired import Limits, PolicyInForce
 from controller.host.errors import HostError
 from controller.host.kinds import port as port_kind
+from controller.host.kinds.port import Ports, adopted
+from controller.host.link_codec import Link
 from controller.host.links import Mark
 from controller.host.planning import Planner
-from controller.host.queue_sizes import FRAME_BYTES, LEAST_QUEUE_BYTES
-from controller.host.queue_tree import BfifoPlan, HeadDropPlan, HtbPlan, QueuePlan, Steers
+from controller.host.queue_ids import ROOT_MAJOR, vif_of
+from controller.host.queue_sizes import FRAME_BYTES, LEAST_FRAMES
+from controller.host.queue_tree import (
+    ROOT,
+    AddressPlan,
+    BfifoPlan,
+    FilterPlan,
+    HeadDropPlan,
+    HtbPlan,
+    QueuePlan,
+    RouterPlan,
+    Steers,
+    TbfPlan,
+)
+from controller.host.rooms import RAISED_SEND_BYTES
 from controller.host.settings import AgentConfig
-from controller.host.wishes import HeldVif, plan, with_trees
+from controller.host.wishes import HeldVif, Known, Planned, plan, with_trees
 from controller.stream.messages import Rates
 from ovsdb.rows import Chassis, Snapshot, VirtualInterface
 from ovsdb.switch import PortStatus
+from policies.buffers import cost_bytes
+from policies.joined_packets import LEAST_JOINED_LEAF_BYTES
+from policies.model import Congestion, LeafQueue
 from policies.parser import parse
 
 POLICY = """
@@ -42,6 +61,7 @@ policies:
 POLICIES = parse({"p.yaml": POLICY})
 CONFIG = AgentConfig("h1", "br-weir", StateDir(Path("/s")), Path("/r"), "weir-1", {"up0": "eth9"})
 NODES = {"acme": 1, "acme/web": 2}
+KNOWN = Known(NODES, 0x06_AB_CD_EF_00_01)
 SNAPSHOT = Snapshot(numbers={("node", path): number for path, number in NODES.items()})
 SEND_BUFFER_BYTES = 212_992
 
@@ -58,6 +78,16 @@ def test_limits_are_the_policys_lowered_by_the_loop_never_raised() -> None:
     assert desired.limits(vif(), POLICIES, Rates()) == Limits(20_000, 25_000, 30_000, 75_000, True)
     lowered = desired.limits(vif(), POLICIES, Rates({7: 8_000, 8: 1}, {7: 99_000}))
     assert (lowered.egress_kbps, lowered.egress_burst_bytes, lowered.ingress_kbps) == (8_000, 10_000, 30_000)
+
+
+def test_a_vifs_own_limit_stands_in_place_of_its_policys_and_the_burst_goes_with_it() -> None:
+    own = vif(egress={"limit_kbps": 10_000}, ingress={"limit_kbps": 99_000})
+    assert desired.limits(own, POLICIES, Rates()) == Limits(10_000, 12_500, 30_000, 75_000, True)
+    assert desired.limits(own, POLICIES, Rates(egress_kbps={7: 4000})).egress_kbps == 4000
+    free = desired.limits(vif(policy="acme/free", ingress={"limit_kbps": 5}), POLICIES, Rates())
+    assert (free.ingress_kbps, free.ingress_by_policy, free.egress_kbps) == (5, True, None)
+    above = parse({"p": POLICY.replace("  acme:\n", "  acme:\n    ingress: {limit: 50 mbit}\n")})
+    assert desired.limits(vif(policy="acme/free"), above, Rates()).ingress_by_policy
 
 
 def test_the_loop_may_limit_what_the_policy_does_not() -> None:
@@ -97,7 +127,31 @@ def test_a_links_capacity_may_be_narrowed_to_hosts() -> None:
 
 def held(one: VirtualInterface, **changes: Any) -> HeldVif:
     limits = desired.limits(one, POLICIES, Rates())
-    return HeldVif(**{"vif": one, "port": f"wv{one.number}", "limits": limits, "place": Path("/n"), **changes})
+    return HeldVif(
+        **{"vif": one, "port": f"wv{one.number}", "limits": limits, "place": Path("/n"), "device": "eth0", **changes}
+    )
+
+
+def test_a_queue_of_the_kernels_datapath_takes_joined_segments_and_shares_no_buffer() -> None:
+    vifs = [held(vif(number=number)) for number in range(1, 41)]
+    user, kernel = (
+        plan(vifs, POLICIES, KNOWN, replace(CONFIG, datapath_type=datapath), SEND_BUFFER_BYTES)
+        for datapath in ("netdev", "system")
+    )
+    assert user.note is not None and kernel.note is None
+    for wish in (kernel.wishes.uplinks["up0"], kernel.wishes.ingress[7]):
+        assert wish.plan is not None
+        held_by_vifs = {body.limit_bytes for body in wish.plan.qdiscs.values() if isinstance(body, TbfPlan)}
+        assert max(held_by_vifs) == LEAST_JOINED_LEAF_BYTES >= 2 * 65_536
+
+
+@pytest.mark.parametrize(("datapath", "limit_bytes"), [("netdev", 32_768), ("system", LEAST_JOINED_LEAF_BYTES)])
+def test_a_shaper_that_cuts_nothing_holds_joined_segments_where_they_come(datapath: str, limit_bytes: int) -> None:
+    limits = Limits(8000, buffer_bytes=32_768, congestion=Congestion(LeafQueue.RED))
+    planned = plan([held(vif(), limits=limits)], POLICIES, KNOWN, replace(CONFIG, datapath_type=datapath), 1 << 26)
+    shaper = planned.wishes.shapers[7].plan
+    assert shaper is not None
+    assert [body.limit_bytes for body in shaper.qdiscs.values() if isinstance(body, RedPlan)] == [limit_bytes]
 
 
 def test_each_queue_stands_where_it_belongs() -> None:
@@ -107,9 +161,9 @@ def test_each_queue_stands_where_it_belongs() -> None:
         held(vif("c", 9, kind="port"), port="tap1", place=None),
         held(vif("d", 10, kind="port", policy="acme/free"), port="int1", place=None, queues_on_port=False),
     ]
-    planned = plan(vifs, POLICIES, NODES, CONFIG, SEND_BUFFER_BYTES)
+    planned = plan(vifs, POLICIES, KNOWN, CONFIG, SEND_BUFFER_BYTES)
     wishes = planned.wishes
-    assert not planned.faults and planned.note is None
+    assert not planned.faults and "queues hold as little as" in (planned.note or "")
     assert {number: wish.device for number, wish in wishes.ingress.items()} == {7: "wv7", 9: "tap1"}
     assert {number: (wish.device, wish.netns, wish.plan is None) for number, wish in wishes.shapers.items()} == {
         7: ("eth0", Path("/n"), False),
@@ -118,8 +172,55 @@ def test_each_queue_stands_where_it_belongs() -> None:
     tree = wishes.uplinks["up0"].plan
     assert wishes.uplinks["up0"].device == "eth9" and tree is not None
     assert {item.mac & 0xFF for item in tree.filters} == {7, 9, 10}
+    ceilings = {vif_of(place): body.ceil_kbps for place, body in tree.classes.items()}
+    assert (ceilings[7], ceilings[9]) == (20_400, 20_000)  # behind a shaper it is a backstop
     assert with_trees(wishes) == {"eth9", "wv7", "tap1"}
     assert all(isinstance(wish.plan.qdiscs[0xFFFFFFFF], HtbPlan) for wish in wishes.ingress.values() if wish.plan)
+
+
+ROUTED = """
+weir: 1
+segments:
+  office: {type: bridged, uplink: up0}
+  front: {type: routed, subnets: [10.20.0.0/24]}
+  second: {type: routed, subnets: [10.22.0.0/24], uplink: up1, address: [192.0.3.2/24]}
+  edge: {type: routed, subnets: [10.21.0.0/24], uplink: up0, vlan: 7, address: [192.0.2.2/24], via: [192.0.2.1]}
+links: {up0: {capacity: 100 mbit}, up1: {capacity: 100 mbit}}
+policies: {open: {}}
+"""
+
+
+def test_what_is_routed_waits_at_the_routers_way_out_and_is_told_by_its_addresses() -> None:
+    policies = parse({"p.yaml": ROUTED})
+    vifs = [
+        vif("a", 1, segment="office", policy="open", addresses=("10.20.0.9/24",)),
+        vif("b", 2, segment="front", policy="open", addresses=("10.20.0.9/24", "fd00::9/64", "fd00::a/64")),
+        vif("c", 3, segment="second", policy="open", addresses=("10.22.0.9/24",)),
+    ]
+    config = replace(CONFIG, uplinks={"up0": "eth9", "up1": "eth8"})
+    some = [HeldVif(one, f"wv{one.number}", Limits(), Path("/n"), "eth0") for one in vifs]
+    planned = plan(some, policies, KNOWN, config, SEND_BUFFER_BYTES)
+    tree, other = (planned.wishes.uplinks[name].plan for name in ("up0", "up1"))
+    assert tree is not None and other is not None and not other.filters
+    outer = ROOT_MAJOR << 16
+    assert {item for item in tree.filters if not isinstance(item, RouterPlan)} == {
+        FilterPlan(outer, 0x02_00_00_00_00_01, outer | 1),
+        *(AddressPlan(outer, 4, 10 << 24 | 20 << 16 | net << 16 | 9, outer | 2 + (net > 0)) for net in (0, 2)),
+        *(AddressPlan(outer, 6, 0xFD << 120 | host, outer | 2) for host in (9, 10)),
+    }
+    links = [item for item in tree.filters if isinstance(item, RouterPlan)]
+    assert len(links) == 4 and {item.mac for item in links} == {KNOWN.router_mac}
+
+
+def test_the_planner_knows_the_mac_of_its_hosts_router() -> None:
+    one = vif("b", 2, segment="front", policy="open", addresses=("10.20.0.9/24",))
+    some = [HeldVif(one, "wv2", Limits(), Path("/n"), "eth0")]
+    planner, policies = Planner(CONFIG), parse({"p.yaml": ROUTED})
+    for system in ("000000", "abcdef"):
+        planned = planner.plan(some, policies, replace(SNAPSHOT, other_config={"system-id": system}))
+        tree = planned.wishes.uplinks["up0"].plan
+        macs = {item.mac for item in (tree.filters if tree else ()) if isinstance(item, RouterPlan)}
+        assert macs == {mac_number(router_mac(system, CONFIG.chassis))}
 
 
 CLASSED = POLICY.replace(
@@ -159,8 +260,8 @@ def test_only_vifs_of_divided_leaves_have_queues_of_classes() -> None:
     policies = parse({"p.yaml": CLASSED})
     some = [held(vif(), port="wv7"), held(vif("b", 8, policy="acme/free"), port="wv8")]
     classed = vif("c", 9, policy="acme/classed")
-    some.append(HeldVif(classed, "wv9", desired.limits(classed, policies, Rates()), Path("/n")))
-    planned = plan(some, policies, NODES, CONFIG, SEND_BUFFER_BYTES)
+    some.append(HeldVif(classed, "wv9", desired.limits(classed, policies, Rates()), Path("/n"), "eth0"))
+    planned = plan(some, policies, KNOWN, CONFIG, SEND_BUFFER_BYTES)
     tree, ingress = planned.wishes.uplinks["up0"].plan, planned.wishes.ingress
     assert tree is not None and ingress[9].plan is not None and ingress[7].plan is not None
     steering = [qdisc.steers for qdisc in tree.qdiscs.values() if isinstance(qdisc, HtbPlan)]
@@ -168,7 +269,8 @@ def test_only_vifs_of_divided_leaves_have_queues_of_classes() -> None:
     assert len(ingress[9].plan.filters) == 4 and not ingress[7].plan.filters
     leaves = [body for wish in (*planned.wishes.uplinks.values(), *ingress.values()) for body in bounded(wish.plan)]
     assert len(leaves) == 2 + (1 + 1 + 3) + (1 + 3)  # default ones, of the VIFs on the uplink, on their ports
-    assert 2 * (sum(leaves) - LEAST_QUEUE_BYTES) <= SEND_BUFFER_BYTES  # nothing comes to the default one of a tenant
+    frames = sum(leaves) // FRAME_BYTES - LEAST_FRAMES  # nothing comes to the default one of a tenant
+    assert frames * cost_bytes(FRAME_BYTES) <= SEND_BUFFER_BYTES
 
 
 def bounded(tree: QueuePlan | None) -> list[int]:
@@ -181,9 +283,9 @@ def bounded(tree: QueuePlan | None) -> list[int]:
 
 
 def test_an_uplink_without_capacity_is_left_alone_and_one_that_cannot_be_planned_says_so() -> None:
-    planned = plan([held(vif())], POLICIES, NODES, replace(CONFIG, chassis="h2"), SEND_BUFFER_BYTES)
+    planned = plan([held(vif())], POLICIES, KNOWN, replace(CONFIG, chassis="h2"), SEND_BUFFER_BYTES)
     assert not planned.wishes.uplinks and not planned.faults
-    planned = plan([held(vif())], POLICIES, {}, CONFIG, SEND_BUFFER_BYTES)
+    planned = plan([held(vif())], POLICIES, Known({}, 0), CONFIG, SEND_BUFFER_BYTES)
     assert not planned.wishes.uplinks and "acme" in planned.faults["up0"]
     assert planned.wishes.shapers
 
@@ -191,13 +293,34 @@ def test_an_uplink_without_capacity_is_left_alone_and_one_that_cannot_be_planned
 def test_more_queues_than_the_send_buffer_takes_are_noted_with_a_value_that_ends_it() -> None:
     def noted(vifs: int, send_buffer_bytes: int) -> str | None:
         some = [held(vif(f"v{number}", number), port=f"wv{number}") for number in range(1, vifs + 1)]
-        return plan(some, POLICIES, NODES, CONFIG, send_buffer_bytes).note
+        return plan(some, POLICIES, KNOWN, CONFIG, send_buffer_bytes).note
 
-    assert noted(11, SEND_BUFFER_BYTES) is None  # two queues each, and one of the uplink
-    note = noted(12, SEND_BUFFER_BYTES)
-    assert note is not None and note.startswith("25 queues")
-    value = re.search(r"net\.core\.wmem_default=([0-9]+)", note)
-    assert value is not None and noted(12, int(value[1])) is None
+    assert "may take" not in (noted(14, SEND_BUFFER_BYTES) or "")  # two queues each, and one of the uplink
+    note = noted(15, SEND_BUFFER_BYTES)
+    assert note is not None and note.startswith("31 queues may take 214272 bytes")
+    assert "weir up --raise-buffers" in note and noted(15, RAISED_SEND_BYTES) is None
+
+
+def test_a_buffer_that_is_asked_for_holds_in_every_place_and_counts_for_what_it_costs() -> None:
+    def planned(buffer_bytes: int | None, send_buffer_bytes: int = SEND_BUFFER_BYTES) -> Planned:
+        asked = Limits(20_000, None, 10_000, None, buffer_bytes=buffer_bytes)
+        return plan([held(vif(), limits=asked, port="wv7")], POLICIES, KNOWN, CONFIG, send_buffer_bytes)
+
+    wishes = planned(16_384).wishes
+    (shaper,) = (wish.plan for wish in wishes.shapers.values())
+    assert shaper is not None and shaper.qdiscs[ROOT].limit_bytes == 16_384  # type: ignore[union-attr]
+    assert [plan for plan in queues(wishes.ingress[7].plan)] == [HeadDropPlan(16_384 // 1514)]
+    assert HeadDropPlan(16_384 // 1514) in queues(wishes.uplinks["up0"].plan)
+    assert HeadDropPlan(16_384 // 1514) not in queues(planned(None).wishes.uplinks["up0"].plan)
+    assert "buffers that policies ask for" not in (planned(16_384).note or "")
+    note = planned(1_000_000).note
+    assert note is not None and "buffers that policies ask for" in note
+    assert planned(1_000_000, RAISED_SEND_BYTES).note is None
+
+
+def queues(tree: QueuePlan | None) -> list[object]:
+    assert tree is not None
+    return [body for body in tree.qdiscs.values() if not isinstance(body, HtbPlan)]
 
 
 def test_trees_are_planned_anew_only_when_something_has_changed() -> None:
@@ -210,6 +333,19 @@ def test_trees_are_planned_anew_only_when_something_has_changed() -> None:
         planner.plan([held(vif())], parse({"p.yaml": POLICY.replace("100 mbit", "90 mbit")}), SNAPSHOT),
     ):
         assert other != first
+
+
+def test_whose_link_is_down_is_known_to_who_probes() -> None:
+    """As of a machine that does not run. A link that the kernel does not show is not said to be down."""
+    planner = Planner(CONFIG)
+    planner.plan([held(vif(addresses=("10.1.0.7/24",)))], POLICIES, SNAPSHOT)
+    links = {
+        name: Link(index, name, "veth", "02:00:00:00:00:01", True, running, "", 0, 0, 1500)
+        for index, (name, running) in enumerate({"wv7": False, "up0": False}.items())
+    }
+    assert planner.aims(POLICIES, SNAPSHOT, links).down == {"wv7"}
+    assert planner.aims(POLICIES, SNAPSHOT, {}).down == frozenset()
+    assert planner.aims(POLICIES, SNAPSHOT, {"wv7": replace(links["wv7"], running=True)}).down == frozenset()
 
 
 CHASSIS = {"h1": Chassis("h1", "br-weir"), "h2": Chassis("h2", "br2")}
@@ -237,17 +373,16 @@ def test_while_there_is_no_port_it_says_where_one_is_awaited() -> None:
 
 
 def test_a_port_vif_concerns_every_host_until_one_has_claimed_it() -> None:
-    assert port_kind.concerns(WANTED, "h1") and port_kind.concerns(replace(WANTED, chassis="h1"), "h1")
-    assert not port_kind.concerns(replace(WANTED, chassis="h2"), "h1") and not port_kind.concerns(vif(), "h1")
+    ports = Ports(CONFIG)
+    assert ports.concerns(WANTED) and ports.concerns(replace(WANTED, chassis="h1"))
+    assert not ports.concerns(replace(WANTED, chassis="h2")) and not ports.concerns(vif())
 
 
 @pytest.mark.parametrize(("type_", "good"), [("", True), ("system", True), ("internal", False), ("patch", False)])
 def test_an_ingress_limit_needs_a_device_with_queues(type_: str, good: bool) -> None:
-    if good:
-        port_kind.check_ingress_limit(PortStatus("p", type=type_))
-    else:
-        with pytest.raises(HostError, match="no queue"):
-            port_kind.check_ingress_limit(PortStatus("p", type=type_))
+    made = adopted(PortStatus("p", type=type_))
+    assert made.has_queues == good and made.port is not None and not made.port.create
+    assert good or "no queue" in (made.no_ingress_limit or "")
 
 
 @pytest.mark.parametrize("alias", ["", "weir", "weir:a:b", "weir:a:b:c:d", "weir-system:/run/weir", "other:a:b:c"])

@@ -8,9 +8,11 @@ import pytest
 
 from controller.host import qdisc_codec as codec
 from controller.host import qdisc_steering as steering
+from controller.host.congestion import FqCodelPlan, RedPlan
 from controller.host.qdisc_frames import Request, attribute, attributes
 from controller.host.queue_tree import (
     ROOT,
+    AddressPlan,
     BfifoPlan,
     Change,
     ClassPlan,
@@ -20,6 +22,7 @@ from controller.host.queue_tree import (
     HtbPlan,
     MarkPlan,
     QdiscPlan,
+    RouterPlan,
     SteeringPlan,
     Steers,
     TbfPlan,
@@ -41,6 +44,10 @@ def sent(change: Change) -> list[Request]:
         HeadDropPlan(7),
         TbfPlan(10_000, 2000, 60_000),
         TbfPlan(100_000_000, 2001, 1_250_000),
+        RedPlan(60_000, 10_000, 30_000, 4, 21, 9),
+        RedPlan(60_000, 10_000, 30_000, 4, 21, 9, ecn=True),
+        FqCodelPlan(40, 92_160, 5120, 102_400, 1514),
+        FqCodelPlan(40, 92_160, 128, 2560, 1514, ecn=True),
     ],
 )
 def test_a_qdisc_reads_back(plan: QdiscPlan) -> None:
@@ -58,10 +65,10 @@ def test_a_class_reads_back_at_any_rate(ceil_kbps: int, burst_us: int) -> None:
 
 
 def test_a_qdisc_of_another_kind_is_foreign_and_cannot_be_written() -> None:
-    body = bytes(20) + attribute(1, b"fq_codel\0")
-    assert codec.qdisc_row(body).plan == ForeignPlan("fq_codel")
+    body = bytes(20) + attribute(1, b"codel\0")
+    assert codec.qdisc_row(body).plan == ForeignPlan("codel")
     with pytest.raises(TypeError, match="can only be read"):
-        sent(Change(Verb.SET, ROOT, ForeignPlan("fq_codel")))
+        sent(Change(Verb.SET, ROOT, ForeignPlan("codel")))
 
 
 def test_counters_are_read_and_count_beyond_32_bits() -> None:
@@ -87,6 +94,39 @@ def test_filters_read_back() -> None:
         Steers.SOURCE, {FILTER: 0}
     )
     assert steering.steering_of(HANDLE, []).steers is Steers.NOTHING
+
+
+ROUTER = 0x06AB_CDEF_34FE
+BEHIND = (
+    *(RouterPlan(HANDLE, ROUTER, version, is_tagged) for version in (4, 6) for is_tagged in (False, True)),
+    AddressPlan(HANDLE, 4, 0x0A000007, HANDLE | 1),
+    AddressPlan(HANDLE, 4, 0, HANDLE | 2),
+    AddressPlan(HANDLE, 6, 0xFD << 120 | 7, HANDLE | 1),
+    AddressPlan(HANDLE, 6, 7, HANDLE | 0xC001),
+)
+
+
+def test_filters_by_source_address_read_back_beside_those_by_mac() -> None:
+    rows = [ROOT_TABLE, *steering_rows(FILTER, *BEHIND)]
+    assert steering.steering_of(HANDLE, rows) == steering.Steering(Steers.SOURCE, dict.fromkeys((FILTER, *BEHIND), 0))
+    for wrong in (
+        rows[:2] + rows[3:],
+        [*rows, rows[-1]],
+        [*rows, *steering_rows(*BEHIND[:1], steers=Steers.MARK)[-1:]],
+    ):
+        assert steering.steering_of(HANDLE, wrong).steers is None
+
+
+@pytest.mark.parametrize("item", BEHIND)
+def test_a_rule_that_differs_anywhere_is_not_ours(item: SteeringPlan) -> None:
+    rows = [ROOT_TABLE, *steering_rows(item)]
+    own = rows[-1].options
+    assert own is not None
+    for part, value in own.items():
+        for at in range(len(value)):
+            changed = value[:at] + bytes([value[at] ^ 0x01]) + value[at + 1 :]
+            other = steering.FilterRow(rows[-1].protocol, 0, {**own, part: changed})
+            assert item not in steering.steering_of(HANDLE, [*rows[:-1], other]).handles
 
 
 def test_filters_by_code_point_read_back() -> None:

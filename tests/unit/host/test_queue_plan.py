@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from controller.host.class_queues import ClassShare, rooms_of
+from controller.host.congestion import FqCodelPlan, RedPlan
+from controller.host.leaf_queues import Room
 from controller.host.queue_ids import (
     DEFAULT_MINOR,
     INNER_MINORS,
@@ -13,9 +16,10 @@ from controller.host.queue_ids import (
     QueuePlanError,
 )
 from controller.host.queue_plan import Sender, ingress_plan, shaper_plan, uplink_plan
-from controller.host.queue_sizes import FRAME_BYTES, PASS_KBPS, leaf_budget, quanta, token_kbps
-from controller.host.queue_tree import ROOT, BfifoPlan, FilterPlan, HtbPlan, QueuePlan, Steers, TbfPlan
+from controller.host.queue_sizes import FRAME_BYTES, PASS_KBPS, quanta, token_kbps
+from controller.host.queue_tree import ROOT, BfifoPlan, FilterPlan, HtbPlan, QdiscPlan, QueuePlan, Steers, TbfPlan
 from policies.hierarchy import Branch, Leaf, Member
+from policies.model import Congestion, LeafQueue
 
 OUTER = ROOT_MAJOR << 16
 CAPACITY_KBPS = 100_000
@@ -94,6 +98,15 @@ def test_a_burst_that_the_policy_names_is_let_through() -> None:
     assert (plan.classes[OUTER | 1].cburst_us, plan.classes[OUTER | 2].cburst_us) == (20_000, 50_000)
 
 
+def test_behind_a_shaper_a_class_is_a_backstop_that_lets_a_late_lump_pass() -> None:
+    own = replace(leaf(1, 500, limit_kbps=20_000), burst_s=0.02)
+    senders = {1: Sender(1, is_shaped=True), 2: Sender(2, is_shaped=True)}
+    plan = uplink_plan(branch("", own, leaf(2)), CAPACITY_KBPS, senders, {}, 30_000)
+    shaped, unlimited = plan.classes[OUTER | 1], plan.classes[OUTER | 2]
+    assert (shaped.rate_kbps, shaped.ceil_kbps, shaped.cburst_us) == (500, 20_400, 70_000)
+    assert unlimited.ceil_kbps == PASS_KBPS
+
+
 def test_quanta_are_in_the_ratio_of_the_weights_and_at_least_a_frame() -> None:
     assert quanta([1, 3, 0.5]) == [2 * FRAME_BYTES, 6 * FRAME_BYTES, FRAME_BYTES]
     assert quanta([]) == []
@@ -144,7 +157,7 @@ def shaper(limit_kbps: int, queue_bytes: int = 1_000_000, burst_bytes: int | Non
 
 def test_a_shaper_is_a_bucket_at_the_limit() -> None:
     assert shaper(100_000) == TbfPlan(100_000, burst_us=2000, limit_bytes=250_000)
-    assert shaper(10_000).limit_bytes == 62_500  # 50 ms
+    assert shaper(10_000).limit_bytes == 125_000  # 100 ms
     assert shaper(1000).limit_bytes == 10 * FRAME_BYTES
     assert shaper(1000).burst_us * 1000 // 8000 >= 2 * FRAME_BYTES
     assert shaper(100_000, queue_bytes=40_000).limit_bytes == 40_000
@@ -159,7 +172,47 @@ def test_no_rate_is_zero() -> None:
     assert all(body.rate_kbps for body in planned(branch("", leaf(1, limit_kbps=0)), 0).classes.values())
 
 
-def test_leaves_share_half_of_the_send_buffer() -> None:
-    assert leaf_budget(212_992, 4) == 26_624
-    assert leaf_budget(212_992, 1) == leaf_budget(212_992, 0) == 60_000
-    assert leaf_budget(212_992, 1000) == 3 * FRAME_BYTES
+def early(queue: LeafQueue, root: Branch, classes: tuple[ClassShare, ...] = ()) -> dict[int, QdiscPlan]:
+    """The queues of VIFs whose rooms are all of this sort, by place."""
+    room = Room(97_152, congestion=Congestion(queue))
+    rooms = rooms_of(room, classes)
+    senders = {number: Sender(number, classes, rooms=rooms) for number in range(1, 20)}
+    return dict(uplink_plan(root, CAPACITY_KBPS, senders, {"acme": 7, "acme/web": 8}, 30_000).qdiscs)
+
+
+def target_us(queue: QdiscPlan) -> int:
+    assert isinstance(queue, FqCodelPlan)
+    return queue.target_us
+
+
+def test_a_queue_that_tells_early_is_for_the_rate_at_which_it_leaves_when_all_send() -> None:
+    """And not for the sure rate: a VIF without a guarantee is sure of next to nothing."""
+    codel = early(LeafQueue.FQ_CODEL, branch("", leaf(1), leaf(2, 60_000), leaf(3, limit_kbps=1000)))
+    assert target_us(codel[OUTER | 1]) <= 5120 and target_us(codel[OUTER | 2]) <= 5120
+    assert target_us(codel[OUTER | 3]) == pytest.approx(1.5 * 12_144, abs=128)
+    red = early(LeafQueue.RED, branch("", leaf(1), leaf(2, 60_000)))[OUTER | 1]
+    assert isinstance(red, RedPlan)
+    assert red == Room(97_152, congestion=Congestion(LeafQueue.RED)).queue(16_384)  # half the rest, a power of two
+
+
+def test_what_leaves_below_a_node_is_its_part_of_what_leaves_there() -> None:
+    inner = branch("acme", leaf(1), leaf(2), limit_kbps=4000)
+    codel = early(LeafQueue.FQ_CODEL, branch("", inner, leaf(3)))
+    assert target_us(codel[7 << 16 | 1]) == pytest.approx(1.5 * 12_144 / 1.024, abs=200)  # 1024 kbit/s of 2000
+    assert target_us(codel[OUTER | 3]) <= 5120
+    wide = early(LeafQueue.FQ_CODEL, branch("", branch("acme", leaf(1), leaf(2)), *map(leaf, range(3, 20))))
+    assert target_us(wide[7 << 16 | 1]) == pytest.approx(1.5 * 12_144 / 2.048, abs=128)  # half of 4096
+
+
+def test_classes_leave_at_their_part_however_little_they_are_sure_of() -> None:
+    classes = ClassShare(1.0), ClassShare(0.0, (8,))
+    codel = early(LeafQueue.FQ_CODEL, branch("", leaf(1)), classes)
+    targets = sorted(target_us(body) for body in codel.values() if isinstance(body, FqCodelPlan))
+    assert len(targets) == 2 and targets[1] < 50_000
+
+
+def test_a_vif_that_comes_changes_the_queues_of_few_others() -> None:
+    def of_first(siblings: int) -> QdiscPlan:
+        return early(LeafQueue.RED, branch("", *(leaf(number) for number in range(1, siblings + 1))))[OUTER | 1]
+
+    assert len({str(of_first(siblings)) for siblings in range(4, 20)}) <= 4

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from controller.host.desired import Limits
+from controller.host.kinds.kind import Made
 from controller.host.vif_states import PATIENCE_S, QUIET_S, Reporter, VifInPass, settled
 from ovsdb.rows import UNCLAIMED, VifStatus, VirtualInterface
-from ovsdb.switch import PortStatus
+from ovsdb.switch import PortConfig, PortStatus
 
 VIF = VirtualInterface("a", 7, "p", "s", "veth", "02:00:00:00:00:07", (), chassis="h1")
-IN_PASS = VifInPass(VIF, "wv7", limits=Limits())
+IN_PASS = VifInPass(VIF, Made(PortConfig("wv7")), Limits())
 PORT = PortStatus("wv7", ofport=3)
 
 
@@ -39,7 +40,7 @@ def test_ready_needs_a_numbered_port_and_its_queues() -> None:
 def test_faults_are_errors_that_keep_a_working_port() -> None:
     assert Report()(replace(IN_PASS, fault="bad"), PORT) == VifStatus("error", "bad", "wv7", 3)
     assert Report()(IN_PASS, PORT, fault="no htb") == VifStatus("error", "no htb", "wv7", 3)
-    assert Report()(VifInPass(VIF, fault="no namespace"), None) == VifStatus("error", "no namespace")
+    assert Report()(VifInPass(VIF, Made(), fault="no namespace"), None) == VifStatus("error", "no namespace")
 
 
 def test_what_open_vswitch_says_is_passed_on_and_silence_is_an_error_after_a_while() -> None:
@@ -56,16 +57,28 @@ def test_what_open_vswitch_says_is_passed_on_and_silence_is_an_error_after_a_whi
 
 def test_a_port_vif_waits_quietly_first_and_is_claimed_and_given_up() -> None:
     unclaimed = replace(VIF, kind="port", chassis=None)
-    waiting, report = VifInPass(unclaimed, waiting="waiting for a port"), Report()
+    waiting, report = VifInPass(unclaimed, Made(waiting="waiting for a port")), Report()
     assert report(waiting, None, 0) == VifStatus("pending")
     assert report(waiting, None, QUIET_S) == VifStatus("pending", "waiting for a port")
-    assert report(VifInPass(unclaimed, "tap1", limits=Limits()), replace(PORT, name="tap1"), 2).chassis == "h1"
+    assert (
+        report(VifInPass(unclaimed, Made(PortConfig("tap1")), Limits()), replace(PORT, name="tap1"), 2).chassis == "h1"
+    )
     claimed = replace(unclaimed, chassis="h1")
-    assert report(VifInPass(claimed, waiting="waiting"), None, 3).chassis == UNCLAIMED
+    assert report(VifInPass(claimed, Made(waiting="waiting")), None, 3).chassis == UNCLAIMED
+
+
+def test_one_that_waits_for_its_instance_keeps_its_port_its_host_and_what_was_found() -> None:
+    made = Made(PortConfig("vu7"), details={"socket": "/run/vu7"}, waiting="waiting for QEMU")
+    waiting = VifInPass(VIF, made, Limits())
+    said = Report()(waiting, replace(PORT, name="vu7"), QUIET_S)
+    assert said == VifStatus("pending", None, "vu7", 3, None, {"socket": "/run/vu7"})
+    assert settled({"a": waiting}, {"a": said})
+    wrong = replace(waiting, fault="its policy is gone")
+    assert Report()(wrong, replace(PORT, name="vu7")).state == "error"
 
 
 def test_a_change_is_settled_when_nothing_is_on_its_way() -> None:
-    waiting = VifInPass(replace(VIF, kind="port"), waiting="waiting")
+    waiting = VifInPass(replace(VIF, kind="port"), Made(waiting="waiting"))
     assert settled({"a": waiting}, {"a": VifStatus("pending")})
     assert not settled({"a": IN_PASS}, {"a": VifStatus("pending")})
     assert settled({"a": IN_PASS}, {"a": VifStatus("error", "bad")})

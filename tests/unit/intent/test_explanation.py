@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from controller.cli import queue_classes
+from controller.cli import explain_views, queue_classes
+from controller.compiler.packet_rates import BOTH, PacketBound
 from controller.compiler.rule_meters import MeterUse
 from controller.dataplane.cookies import CookieKind, encode, with_vif
+from controller.dataplane.meter_ids import SERVICE_METERS
 from controller.intent import explanation
 from controller.intent.errors import Rejected
 from controller.intent.explain_target import Foreign, subject_of
@@ -39,6 +41,8 @@ policies:
         rules:
           - allow: {name: sql, direction: egress, service: tcp/5432, class: realtime, limit: 1 mbit}
           - reject: {service: tcp/25}
+        buffer: 100 kb
+        congestion: {queue: red, ecn: true}
       db: {ingress: {limit: 20 mbit}}
   free: {}
 """
@@ -78,7 +82,7 @@ def number(name: str, kind: str = "rule") -> int:
     return WORLD.numbers[kind, name]
 
 
-def test_a_vif() -> None:
+def test_a_vif(capsys: pytest.CaptureFixture[str]) -> None:
     body = explained("a")
     assert names(body) == ["a"] and body["target"] == "vif"
     assert body["text"].endswith("of policy acme/web, segment net, on host h1")
@@ -92,10 +96,18 @@ def test_a_vif() -> None:
         "the egress rate of VIF a",
         "the egress rate of rule acme/web:sql for VIF a",
         "copies of what is rejected, which the controller answers, of VIF a",
+        "what VIF a asks of the controller",
     }
     assert {(queue["place"], queue["class"]) for queue in body["queues"]} == {
         ("uplink eth1", None), ("uplink eth1", "realtime"), ("uplink eth1", "normal"), ("instance", None),
     }  # fmt: skip
+    assert {(queue["class"], queue["buffer_bytes"]) for queue in body["queues"]} == {
+        (None, 100_000), ("realtime", 30_000), ("normal", 70_000),
+    }  # fmt: skip
+    assert all(queue["congestion"] == {"queue": "red", "ecn": True} for queue in body["queues"])
+    explain_views.show({**body, "counters": []})
+    shown = [line for line in capsys.readouterr().out.splitlines() if "instance on h1: a" in line]
+    assert len(shown) == 1 and shown[0].endswith("limit 10000 kbit weight 1 buffer 100000 bytes red ecn")
     assert body["entries"] and not any("reg0=0x3" in entry["text"] for entry in body["entries"])
 
 
@@ -117,7 +129,17 @@ def test_every_cookie_of_the_bridge() -> None:
         kinds.add(found["kind"])
         assert found["entries"]
         assert {"cookie", "number", "name", "at", "text"} <= set(found)
-    assert kinds == {"pipeline", "vif", "segment", "rule", "unmatched", "unmatched_reply", "verdict", "reply"}
+    assert kinds == {
+        "pipeline",
+        "vif",
+        "segment",
+        "rule",
+        "unmatched",
+        "unmatched_reply",
+        "verdict",
+        "reply",
+        "service",
+    }
 
 
 def test_a_dumped_line_of_a_verdict_is_about_one_vif() -> None:
@@ -139,6 +161,30 @@ def test_a_meter() -> None:
         assert body["entries"] and all(f"meter:{of_rule}" in entry["text"] for entry in body["entries"])
     assert explained("meter 2")["text"] == "meter 2 of chassis h1: the egress rate of VIF a"
     assert "if it has one" in explained("meter 4")["text"]
+    asked = explained(f"meter {SERVICE_METERS.start + 2}")
+    assert asked["text"].endswith("what VIF a asks of the controller") and len(asked["meters"]) == 1
+
+
+def test_a_meter_of_packets() -> None:
+    text = POLICY.replace("egress: {limit: 10 mbit}", "cpu: 20 %").replace(
+        "  acme:\n", "  acme:\n    ingress: {packets: 3 kpps}\n"
+    )
+    numbers, following = renumber(parse({"p.yaml": text}), {}, {})
+    bounded = world_of(world(*VIFS, files={"p.yaml": text}, numbers=numbers, next_number=following), 0.0)
+    bridges = {"h1": compiled(bounded, "h1")}
+    ids = {use: meter for meter, use in bridges["h1"].bounds.uses.items()}
+
+    def said(use: PacketBound) -> dict[str, Any]:
+        return explanation.document(subject_of(f"meter {ids[use]}", bounded, bridges), bounded, bridges, {})
+
+    together = said(PacketBound(0, numbers["node", "acme"], "ingress"))
+    assert together["text"].endswith("the ingress packets of all VIFs below acme on this host together")
+    assert names(together) == ["a", "b", "d"]
+    budget = said(PacketBound(2, 0, BOTH))
+    assert budget["text"].endswith("packets of both directions that the processor time of VIF a is good for")
+    assert names(budget) == ["a"] and [meter["id"] for meter in budget["meters"]] == [ids[PacketBound(2, 0, BOTH)]]
+    found = [entry["text"] for entry in budget["entries"]]
+    assert [any(f"table={name}," in text for text in found) for name in ("egress_bounds", "output")] == [True, True]
 
 
 def test_a_queue() -> None:

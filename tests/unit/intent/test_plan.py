@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -125,6 +126,35 @@ def test_a_change_of_a_limit_shows_before_and_after_meters_and_queues() -> None:
     assert body["bandwidth"][0]["after"] == {"guarantee_kbps": 0, "limit_kbps": 20_000}
 
 
+def queue_lines(found: Plan, word: str) -> list[Any]:
+    lines: list[Any] = plan_views.document(found)["chassis"]["h1"]["queues"]["lines"][word]
+    return lines
+
+
+def test_a_change_of_a_buffer_is_one_of_the_queues_that_have_it() -> None:
+    found = changing(("limit: 30 mbit}\n", "limit: 30 mbit}\n        buffer: {min: 1 kb, max: 64 kb}\n"))
+    assert found.vifs == ("a",) and not found.chassis["h1"].changes
+    (both,) = queue_lines(found, "changed")
+    assert both["before"] == "queue instance a guarantee 30 mbit limit 30 mbit weight 1"
+    assert both["after"] == f"{both['before']} buffer 64000 bytes"
+
+
+def test_classes_divide_a_buffer_and_share_the_sort_of_queue() -> None:
+    text = POLICY.replace("web:\n", "web:\n        ingress: {limit: 10 mbit}\n").replace(
+        "service: tcp/443}", "service: tcp/443, class: realtime}"
+    )
+    red = text.replace("web:\n", "web:\n        buffer: 100 kb\n        congestion: {queue: red, ecn: true}\n")
+    found = plan({"p.yaml": red}, in_force(text, WEB, DB), NOW_S)
+    assert found.vifs == ("a",)
+    assert {both["after"] for both in queue_lines(found, "changed")} == {
+        "queue instance a guarantee 30 mbit limit 30 mbit weight 1 buffer 100000 bytes red ecn",
+        "queue port a guarantee 10 mbit limit 10 mbit weight 1 buffer 100000 bytes red ecn",
+        "queue port a class realtime guarantee 3 mbit weight 0.3 buffer 30000 bytes red ecn",
+        "queue port a class normal guarantee 7 mbit weight 0.7 buffer 70000 bytes red ecn",
+    }
+    assert [line.startswith("  + queue") for line in plan_views.lines(found, True)].count(True) == 4
+
+
 def test_classes_mark_and_queue() -> None:
     found = changing(("service: tcp/443}", "service: tcp/443, class: realtime}"))
     assert found.vifs == ("a",)
@@ -141,8 +171,8 @@ def test_what_apply_refuses_is_refused(files: Mapping[str, str], kind: type[Exce
 
 
 def test_what_is_not_enforced_is_a_refusal_among_the_findings() -> None:
-    found = changing(("db: {}", "db: {cpu: 20 %}"))
-    assert [finding.path for finding in found.refusals] == ["policies.acme.children.db.cpu"]
+    found = changing(("db: {}", "db: {}\n      rest: {queues: {min: 1, max: 2}}"))
+    assert [finding.path for finding in found.refusals] == ["policies.acme.children.rest.queues"]
     assert plan_views.document(found)["refused"] is True
 
 
@@ -150,3 +180,23 @@ def test_the_first_policy_of_all() -> None:
     found = plan({"p.yaml": POLICY}, world(policy_version=0, files={}), NOW_S)
     assert found.is_change and "acme/web:staff" in found.rules.added
     assert ("segment", "lab") in found.definitions.add and ("class", "normal") not in found.definitions.add
+
+
+MOVED = """\
+weir: 1
+segments: {net: {type: bridged, uplink: eth1}}
+links: {eth1: {capacity: 100 mbit}}
+policies:
+  web:
+    egress: {guarantee: 10 mbit}
+    autoscale: {guarantee: {min: 5 mbit, max: 40 mbit}, up: 90 % for 5 s, down: 40 % for 30 s}
+"""
+
+
+def test_of_a_guarantee_that_was_moved_it_tells_what_is_in_force() -> None:
+    snapshot = in_force(MOVED, vif("a", 2, policy="web", segment="net", ofport=2, scaled={"egress_kbps": 30_000}))
+    found = plan({"p.yaml": MOVED.replace("max: 40 mbit", "max: 20 mbit")}, snapshot, NOW_S)
+    assert found.promises == {("a", Direction.EGRESS): (Promise(30_000, None), Promise(20_000, None))}
+    without = "\n".join(line for line in MOVED.splitlines() if "autoscale" not in line)
+    found = plan({"p.yaml": without}, snapshot, NOW_S)
+    assert found.promises == {("a", Direction.EGRESS): (Promise(30_000, None), Promise(10_000, None))}

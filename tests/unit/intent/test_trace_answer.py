@@ -100,6 +100,8 @@ LOCAL = "fe80::ff:fe00:2"  # of VIF a
         ("a egress udp 0.0.0.0:1 > 255.255.255.255:2", DROPPED, "0.0.0.0 is no address of VIF a"),
         (f"a egress udp [{LOCAL}]:546 > [ff02::1:2]:547", SERVED, "DHCP is no matter"),
         ("w ingress udp 192.0.2.1:67 > 192.0.2.5:68", SERVED, "DHCP is no matter"),
+        ("a egress udp 10.30.0.2:67 > 10.30.0.99:68", DROPPED, "no VIF is a DHCP server"),
+        (f"a egress udp [{LOCAL}]:1547 > [fe80::9]:546", DROPPED, "no VIF is a DHCP server"),
         ("a egress ip/2 0.0.0.0 > 224.0.0.22", SERVED, "IGMP is no matter"),
         ("a egress icmp6 :: > ff02::16 143", SERVED, "MLD is no matter"),
         (f"a egress icmp6 {LOCAL} > ff02::1 135", SERVED, "neighbour discovery is no matter"),
@@ -132,7 +134,8 @@ def test_what_no_rule_is_asked_about(text: str, fate: str, words: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "a egress udp 10.30.0.2:67 > 10.30.0.99:68",
+        "a egress udp 10.30.0.2:67 > 10.30.0.99:546",
+        "a egress tcp 10.30.0.2:67 > 10.30.0.99:68",
         "a egress udp [fe80::ff:fe00:2]:68 > [ff02::1]:67",
         "w egress udp 192.0.2.5:546 > 192.0.2.9:547",
         "a egress sctp 10.30.0.2:0 > 10.30.0.99:1",
@@ -154,12 +157,12 @@ def test_what_many_judge_is_noted() -> None:
 
 
 def test_each_side_is_asked_for_itself() -> None:
-    """A VIF asks for an address whatever the policy says; another VIF is no server unless its rules let it be."""
+    """A VIF's request for an address is Weir's to answer; what it answers to others itself goes nowhere."""
     asks = asked("a egress udp 10.30.0.2:68 > 10.30.0.3:67")
-    assert [stage.vif for stage in asks.unjudged] == ["a"] and [side.vif for side in asks.sides] == ["d"]
-    assert asks.passes is False
+    assert [stage.vif for stage in asks.unjudged] == ["a"] and asks.sides == ()
+    assert asks.is_asked and asks.receiver is None and asks.passes and "Weir answers it itself" in asks.notes[0]
     answers = asked("d ingress udp 10.30.0.2:67 > 10.30.0.3:68")
-    assert [side.vif for side in answers.sides] == ["a", "d"]
+    assert [stage.gate.fate.value for stage in answers.unjudged] == [DROPPED] and answers.passes is False
     untold = asked("d ingress icmp6 fe80::ff:fe00:2 > fe80::ff:fe00:3 136")
     assert [stage.gate.fate.value for stage in untold.unjudged] == [UNTOLD, SERVED] and untold.passes is None
     with pytest.raises(CannotAsk, match="ND target"):

@@ -26,6 +26,9 @@ C, D = ip_address("fd00::2"), ip_address("2001:db8::7")
         ("icmp 10.0.0.2 > 192.0.2.7 3/13", Packet(A, B, 1, icmp_type=3, icmp_code=13)),
         ("icmp6 fd00::2 > [2001:db8::7] 128", Packet(C, D, 58, icmp_type=128, icmp_code=0)),
         ("ip/47 10.0.0.2 > 192.0.2.7", Packet(A, B, 47)),
+        ("ip/47 10.0.0.2 > 192.0.2.7 ttl 1", Packet(A, B, 47, ttl=1)),
+        ("tcp 10.0.0.2:40000 > 192.0.2.7:443  ttl 255", Packet(A, B, 6, 40000, 443, ttl=255)),
+        ("icmp 10.0.0.2 > 192.0.2.7 8/0 ttl 2", Packet(A, B, 1, icmp_type=8, icmp_code=0, ttl=2)),
     ],
 )
 @pytest.mark.parametrize("direction", list(Direction))
@@ -48,6 +51,10 @@ def test_a_packet(text: str, packet: Packet, direction: Direction) -> None:
         ("web1 egress tcp 10.0.0.256:1 > 192.0.2.7:2", "'10.0.0.256' is no IP address"),
         ("web1 egress tcp 10.0.0.2:1 > [fd00::2]:2", "are of two families"),
         ("web1 egress tcp 10.0.0.2:1 > 192.0.2.7:2 8/0", "'8/0' is too much"),
+        ("web1 egress tcp 10.0.0.2:1 > 192.0.2.7:2 ttl 0", "'0' is no TTL"),
+        ("web1 egress tcp 10.0.0.2:1 > 192.0.2.7:2 ttl 256", "'256' is no TTL"),
+        ("web1 egress tcp 10.0.0.2:1 > 192.0.2.7:2 ttl", "is no question for a trace"),
+        ("web1 egress icmp 10.0.0.2 > 192.0.2.7 ttl 1", "is no type and code"),
         ("web1 egress icmp 10.0.0.2 > 192.0.2.7", "is no type and code"),
         ("web1 egress icmp 10.0.0.2 > 192.0.2.7 256", "is no type and code"),
         ("web1 egress icmp fd00::1 > fd00::2 8/0", "is no address of IPv4"),

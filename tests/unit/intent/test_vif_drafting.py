@@ -80,12 +80,7 @@ def test_what_is_said_is_kept_in_one_form() -> None:
         (replace(LAB, policy="acme"), "has nodes below it and takes no VIFs. Use one of acme/db, acme/web."),
         (replace(LAB, segment="lap"), "there is no segment 'lap'. Did you mean 'lab'?"),
         (replace(LAB, segment=None), "does not say its segment. Use --segment with one of lab, office."),
-        (
-            OFFICE,
-            "segment 'office' has no subnets to give it an address of, and one that it gets from outside, by DHCP",
-        ),
-        (replace(OFFICE, kind="port"), "is not learned yet. Say its address: --ip 192.0.2.5/24."),
-        (replace(LAB, kind="tap"), "there is no kind 'tap'. Use veth or port."),
+        (replace(LAB, kind="tun"), "there is no kind 'tun'. Use veth, tap, vhost-user, vf or port."),
         (replace(LAB, kind="port", binding={"pid": "1"}), "made by somebody else"),
         (replace(LAB, chassis="h9"), "there is no host 'h9'. Use one of h1."),
         (replace(LAB, binding={"pid": "1", "netns": "a"}), "bound to several things"),
@@ -95,9 +90,18 @@ def test_what_is_said_is_kept_in_one_form() -> None:
         (replace(LAB, ifname="0123456789abcdef"), "cannot name an interface"),
         (replace(LAB, ifname="a b"), "cannot name an interface"),
         (replace(LAB, ifname="lo"), "cannot name an interface"),
+        (replace(LAB, ifname="eth%d"), "'eth%d' cannot name an interface"),
+        (replace(LAB, kind="tap", ifname="eth1"), "--ifname means nothing to kind tap: Weir makes no link inside its"),
+        (replace(LAB, kind="port", ifname="eth1"), "--ifname means nothing to kind port"),
+        (replace(LAB, kind="vhost-user", ifname="eth1"), "--ifname means nothing to kind vhost-user"),
+        (
+            replace(LAB, kind="vf", ifname="eth1", policy="free", binding={"pci": "vfio"}),
+            "--ifname means nothing to a VF that is handed over as a PCI device",
+        ),
         (replace(LAB, mac="1:2"), "'1:2' is not a MAC address"),
         (replace(LAB, mac="01:00:00:00:00:01"), "not the address of one interface"),
         (replace(LAB, mac="00:00:00:00:00:00"), "not the address of one interface"),
+        (replace(LAB, mac="0A:77:65:69:00:05"), "0a:77:65:69:00:05 is one of those by which Weir's hosts probe"),
         (replace(LAB, mac="02:00:00:00:00:09"), "is that of VIF 'old'"),
         (replace(LAB, labels={"a b": "c"}), "'a b' is no label"),
         (replace(LAB, labels={"a": "c\nd"}), "the value of label a is no text"),
@@ -130,7 +134,7 @@ def test_what_cannot_be_is_said_in_one_line_with_a_remedy(request_: VifRequest, 
 
 
 def test_faults_of_all_requests_are_told_at_once() -> None:
-    wrong = VifRequest("a b", "zzz", "lap", kind="tap", ifname="", mac="x", chassis="h9")
+    wrong = VifRequest("a b", "zzz", "lap", kind="tun", ifname="", mac="x", chassis="h9")
     with pytest.raises(Rejected) as rejected:
         drafts([wrong, LAB, LAB, replace(LAB, name="other", addresses=("10.30.0.2",))])
     assert len(rejected.value.lines) == 9

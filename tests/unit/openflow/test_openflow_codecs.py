@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from contextlib import suppress
+from dataclasses import astuple
 from functools import partial
 
 import pytest
@@ -16,12 +17,17 @@ from controller.dataplane.actions import (
     Conjunction,
     Conntrack,
     Controller,
+    DecrementTtl,
     Instructions,
+    IsLarger,
+    Learn,
+    Move,
     Output,
     PopVlan,
     PushVlan,
     Resubmit,
     SetField,
+    SetQueue,
 )
 from controller.dataplane.entries import FlowBody, FlowKey, MeterBody, PacketMeterBody
 from controller.dataplane.fields import FIELDS, Field
@@ -30,7 +36,6 @@ from controller.openflow import action_codec, bundle_codec, flow_codec, meter_co
 from controller.openflow.action_codec import ForeignInstructions
 from controller.openflow.errors import SwitchError, decode_error
 from controller.openflow.meter_codec import ForeignMeter, MeterCounters
-from controller.openflow.port_codec import PortCounters
 from controller.openflow.wire import (
     Multipart,
     Type,
@@ -51,19 +56,40 @@ def matched(field: Field) -> st.SearchStrategy[int | tuple[int, int]]:
     return st.one_of(exact, st.tuples(exact, values(field))) if field.maskable else exact
 
 
-matches = st.fixed_dictionaries({}, optional={name: matched(field) for name, field in FIELDS.items()}).map(
-    lambda fields: match(**fields)
-)
+matches = st.fixed_dictionaries(
+    {}, optional={name: matched(field) for name, field in FIELDS.items() if field.is_matched}
+).map(lambda fields: match(**fields))
 settings_of_a_field = st.sampled_from(list(FIELDS.values())).flatmap(
     lambda field: values(field).map(lambda value: SetField(field.name, value))
 )
 tables = st.integers(0, 254)
+sources = st.tuples(*[st.sampled_from(list(FIELDS))] * 2).filter(
+    lambda names: FIELDS[names[0]].bits <= FIELDS[names[1]].bits
+)
+learned_constants = st.sampled_from(list(FIELDS.values())).flatmap(
+    lambda field: values(field).map(lambda value: (field.name, value))
+)
+learned = st.lists(learned_constants | sources.map(lambda names: (names[1], names[0])), max_size=4).map(tuple)
 registers = st.sampled_from(["reg0", "reg1"])
 single_actions: st.SearchStrategy[Action] = st.one_of(
-    st.builds(Output, st.integers(1, 0xFFFFFFFF)),
+    st.builds(Output, st.none() | st.integers(1, 0xFFFFFFF7)),
     settings_of_a_field,
+    st.builds(lambda names: Move(*names), sources),
+    st.just(DecrementTtl()),
+    st.builds(IsLarger, st.integers(0, 0xFFFF), registers, st.integers(0, 31)),
+    st.builds(
+        Learn,
+        tables,
+        st.integers(0, 0xFFFF),
+        st.integers(0, 2**64 - 1),
+        learned,
+        learned,
+        st.integers(0, 0xFFFF),
+        st.integers(1, 2**32 - 1),
+    ),
     st.just(PushVlan()),
     st.just(PopVlan()),
+    st.builds(SetQueue, st.integers(0, 2**32 - 1)),
     st.builds(Resubmit, tables),
     st.builds(Conntrack, registers | st.integers(0, 0xFFFF), st.none() | tables, st.booleans()),
     st.builds(Conjunction, st.integers(0, 2**32 - 1), st.integers(1, 64), st.integers(2, 64)),
@@ -121,10 +147,13 @@ def test_a_reply_cut_short_is_an_error(key: FlowKey, body: FlowBody, data: st.Da
 @given(st.binary(max_size=200))
 def test_noise_is_an_error_and_nothing_else(noise: bytes) -> None:
     decoders = (flow_codec.decode_flows, flow_codec.decode_counters, meter_codec.decode_configuration,
-                partial(meter_codec.decode_statistics, ids=range(1 << 32)), port_codec.decode_statistics)  # fmt: skip
+                partial(meter_codec.decode_statistics, ids=range(1 << 32)))  # fmt: skip
     for decode in decoders:
         with suppress(WireError):
             list(decode(noise))
+    for table in (partial(meter_codec.decode_table, ids=range(1 << 32)), port_codec.decode_statistics):
+        with suppress(WireError):
+            table(noise)
 
 
 @given(st.lists(st.sampled_from([0, 1, 3, 4, 8, 0x80, 0xFF]), max_size=40).map(bytes))
@@ -133,11 +162,17 @@ def test_noise_in_a_match_is_an_error_and_nothing_else(noise: bytes) -> None:
         oxm.decode_match(noise)
 
 
-@given(st.lists(st.sampled_from([0, 1, 4, 8, 16, 24, 25, 0x23, 0x20, 34, 37, 42, 0xFF]), max_size=40).map(bytes))
+@given(st.lists(st.sampled_from([0, 1, 4, 8, 16, 24, 25, 0x23, 0x20, 34, 37, 42, 45, 0xFF]), max_size=40).map(bytes))
 def test_noise_in_instructions_is_an_error_and_nothing_else(noise: bytes) -> None:
     for data in (noise, struct.pack("!HH4x", 4, 8 + len(noise)) + noise):
         with suppress(WireError):
             action_codec.decode_instructions(data)
+
+
+@pytest.mark.parametrize("action", [Move("ipv6_src", "reg0"), Learn(54, 1, 0, (("reg0", "eth_src"),), (), 1, 1)])
+def test_a_field_does_not_go_into_a_narrower_one(action: Action) -> None:
+    with pytest.raises(ValueError, match="is wider than reg0"):
+        action_codec.encode_actions([action])
 
 
 def test_clones_within_clones_without_end_are_somebody_elses() -> None:
@@ -190,6 +225,24 @@ def test_an_unknown_name_is_refused() -> None:
         bytes.fromhex("00040018 00000000 ffff0010000023200025000000000000"),  # controller without a meter
         bytes.fromhex("00040020 00000000 ffff001800002320002a000000000000 0016000800000007"),  # clone(group:7)
         bytes.fromhex("00040018 00000000 ffff001000002320002a000000000001"),  # clone with dirty padding
+        bytes.fromhex("00040010 00000000 0018000800000001"),  # dec_ttl with dirty padding
+        # move of a part: NXM_OF_ETH_SRC[0..15] -> NXM_NX_REG2[], and NXM_OF_ETH_SRC[] -> NXM_NX_REG2[]
+        bytes.fromhex("00040020 00000000 ffff0018 00002320 00060010 00000000 00000406 00010404"),
+        bytes.fromhex("00040020 00000000 ffff0018 00002320 00060030 00000000 00000406 00010404"),
+        # move from a bit that is not the lowest
+        bytes.fromhex("00040020 00000000 ffff0018 00002320 00060020 00040000 00002004 0001e410"),
+        # learn that writes its result, that learns a part of a field, and that has a hard timeout
+        bytes.fromhex(
+            "00040048 00000000 ffff0040 00002320 002d012c 00000064 5ee20000 00000007 00083600 00000000 000003e8"
+            "00000000 00010001 04040000 00010404 00000000 00000000 00000000"
+        ),
+        bytes.fromhex(
+            "00040040 00000000 ffff0038 00002320 002d012c 00000064 5ee20000 00000007 00003600 00000000 000003e8"
+            "00000000 00100001 04040000 00010404 00000000"
+        ),
+        bytes.fromhex(
+            "00040030 00000000 ffff0028 00002320 002d012c 00090064 5ee20000 00000007 00003600 00000000 000003e800000000"
+        ),
     ],
 )
 def test_what_we_never_write_equals_nothing_we_want(data: bytes) -> None:
@@ -229,6 +282,17 @@ def test_meter_counters() -> None:
     assert counters_of(reply) == {7: MeterCounters(100, 2000, 11, 220, 5.5)}
 
 
+COUNTS = st.tuples(st.integers(0, (1 << 63) - 1), st.integers(0, (1 << 63) - 1))
+
+
+@given(st.lists(st.tuples(st.integers(1, 20), st.lists(COUNTS, min_size=1, max_size=2)), unique_by=lambda m: m[0]))
+def test_meters_as_a_table_are_those_one_by_one(meters: list[tuple[int, list[tuple[int, int]]]]) -> None:
+    """Most have one band, but others may come between."""
+    reply = b"".join(meter_statistics(number, *bands) for number, bands in meters)
+    table = meter_codec.decode_table(reply, range(2, 10)).rows()
+    assert {number: astuple(one)[:4] for number, one in counters_of(reply).items()} == table
+
+
 def test_counters_of_other_meters_are_passed_over() -> None:
     """A switch may hold many thousand of them."""
     reply = b"".join(meter_statistics(number, (1, 1)) for number in (70_000, 7, 99_999, 8, 1))
@@ -264,7 +328,7 @@ def test_flow_counters_are_read_alone() -> None:
 def test_port_counters_and_what_a_port_cannot_count() -> None:
     unknown = 2**64 - 1
     reply = struct.pack("!I4x12QII", 3, 1, 2, 3, 4, unknown, 6, *[0] * 6, 9, 9)
-    assert dict(port_codec.decode_statistics(reply)) == {3: PortCounters(1, 2, 3, 4, 0, 6)}
+    assert port_codec.decode_statistics(reply).rows() == {3: (1, 2, 3, 4, 0, 6)}
 
 
 def test_multipart_framing() -> None:

@@ -17,12 +17,16 @@ from controller.dataplane.actions import (
     Conjunction,
     Conntrack,
     Controller,
+    DecrementTtl,
     Instructions,
+    Learn,
+    Move,
     Output,
     PopVlan,
     PushVlan,
     Resubmit,
     SetField,
+    SetQueue,
 )
 from controller.dataplane.cookies import TAG, TAG_MASK
 from controller.dataplane.entries import FlowBody, FlowKey, Meter, MeterBody, PacketMeterBody
@@ -118,18 +122,20 @@ MATCHES = [
 
 ACTIONS: list[tuple[Action, parser.OFPAction]] = [
     (Output(7), parser.OFPActionOutput(7, 0)),
-    (Output(0xFFFFFFF8), parser.OFPActionOutput(ofproto.OFPP_IN_PORT, 0)),
+    (Output(None), parser.OFPActionOutput(ofproto.OFPP_IN_PORT, 0)),
     (SetField("reg1", 0x01020304), parser.OFPActionSetField(reg1=0x01020304)),
     (SetField("eth_dst", 0x020000000001), parser.OFPActionSetField(eth_dst="02:00:00:00:00:01")),
     (SetField("vlan_vid", 0x1064), parser.OFPActionSetField(vlan_vid=0x1064)),
     (SetField("ipv6_dst", 1), parser.OFPActionSetField(ipv6_dst="::1")),
     (PushVlan(), parser.OFPActionPushVlan(0x8100)),
     (PopVlan(), parser.OFPActionPopVlan()),
+    (SetQueue(47), parser.OFPActionSetQueue(47)),
     (Resubmit(70), parser.NXActionResubmitTable(0xFFF8, 70)),
     (Conntrack("reg0", 30), parser.NXActionCT(0, "reg0", 15, 30, 0, [])),
     (Conntrack(0xC001, 30), parser.NXActionCT(0, "", 0xC001, 30, 0, [])),
     (Conntrack("reg1", None, True), parser.NXActionCT(1, "reg1", 15, 0xFF, 0, [])),
     (SetField("ip_dscp", 46), parser.OFPActionSetField(ip_dscp=46)),
+    (DecrementTtl(), parser.OFPActionDecNwTtl()),
     (Conjunction(7, 1, 3), parser.NXActionConjunction(0, 3, 7)),
 ]
 
@@ -182,6 +188,27 @@ OVS_ACTIONS: list[tuple[Action, str]] = [
     ),
     (Controller(128, 9), "ffff0020 00002320 00250000 00000000 00000008 00800000 00050008 00000009"),
     (Controller(65535, 9), "ffff0018 00002320 00250000 00000000 00050008 00000009"),
+    (Move("eth_src", "eth_dst"), "ffff0018 00002320 00060030 00000000 00000406 00000206"),
+    (Move("arp_spa", "xxreg3"), "ffff0018 00002320 00060020 00000000 00002004 0001e410"),
+    (SetField("xxreg3", 7), "00190018 0001e410 00000000 00000000 00000000 00000007"),
+    (SetField("ip_ttl", 64), "00190010 00013a01 40000000 00000000"),
+    (SetField("nd_options_type", 2), "00190010 10000401 02000000 00000000"),
+    (SetField("nd_reserved", 0xE0000000), "00190010 10000204 e0000000 00000000"),
+    (
+        Learn(
+            54, 100, 0x5EE2 << 48 | 7, (("reg2", "reg2"), ("reg15", "arp_spa")), (("eth_dst", "eth_src"),), 300, 1000
+        ),
+        "ffff0058 00002320 002d012c 00000064 5ee20000 00000007 00003600 00000000 000003e8 00000000 00200001 04040000"
+        "00010404 00000020 00002004 00000001 1e040000 08300000 04060000 00000206 00000000 00000000",
+    ),
+    (
+        Learn(
+            54, 100, 0x5EE2 << 48 | 7, (("reg2", 7), ("eth_type", 0x800)), (("reg5", 0x20304), ("xxreg3", 1)), 300, 9
+        ),
+        "ffff0068 00002320 002d012c 00000064 5ee20000 00000007 00003600 00000000 00000009 00000000 20200000 00070001"
+        "04040000 20100800 00000602 00002820 00020304 00010a04 00002880 00000000 00000000 00000000 00000001 0001e410"
+        "00000000 00000000",
+    ),
 ]
 
 
@@ -230,9 +257,9 @@ def test_meters(encode: Callable[[int, int, Meter], bytes], command: int, meter:
 
 
 def test_packet_out() -> None:
-    actions = [parser.OFPActionOutput(7, 0)]
+    actions = [parser.OFPActionOutput(port, 0) for port in (7, 8)]
     expected = parser.OFPPacketOut(DATAPATH, ofproto.OFP_NO_BUFFER, ofproto.OFPP_CONTROLLER, actions, b"frame")
-    assert encode_packet_out(XID, 7, b"frame") == theirs(expected)
+    assert encode_packet_out(XID, (7, 8), b"frame") == theirs(expected)
 
 
 def test_meter_delete() -> None:

@@ -13,15 +13,16 @@ from ryu.lib import hub
 from ryu.ofproto import ofproto_parser, ofproto_v1_3, ofproto_v1_3_parser
 
 from controller.dataplane.entries import MeterBody
+from controller.measure.counted import Counted
 from controller.openflow import meter_codec, port_codec
 from controller.openflow.bundle import WHOLE, deliver_bundle
 from controller.openflow.errors import ReplyOverdue, ReplyUnreadable, RequestRefused, SessionLost, SwitchError
 from controller.openflow.listener import Switchboard, set_defaults
-from controller.openflow.port_codec import PortCounters
 from controller.openflow.punts import Punt, encode_packet_out
 from controller.openflow.session import SwitchSession
-from controller.openflow.stats import FlowCounters, read_entries, read_rule_counters
+from controller.openflow.stats import FlowCounters, read_counters, read_rule_counters, read_table
 from controller.openflow.wire import MAX_XID, Frame, Multipart, Type, message
+from tests.support.other_thread import BURNT_S, burn_in_another_thread
 
 Answer = Callable[[int, int, bytes], list[bytes]]  # type, xid and message of a request -> what the switch sends
 
@@ -144,8 +145,11 @@ def test_a_refused_question() -> None:
         port_counters(session)
 
 
-def port_counters(session: SwitchSession) -> dict[int, PortCounters]:
-    return read_entries(session, Multipart.PORT_STATS, port_codec.statistics_request(), port_codec.decode_statistics)
+def port_counters(session: SwitchSession) -> list[int]:
+    """The numbers of the ports that have counters."""
+    request = port_codec.statistics_request()
+    found: list[int] = read_table(session, Multipart.PORT_STATS, request, port_codec.decode_statistics).keys.tolist()
+    return found
 
 
 def port_reply(xid: int, number: int, more: bool) -> bytes:
@@ -153,9 +157,35 @@ def port_reply(xid: int, number: int, more: bool) -> bytes:
     return message(Type.MULTIPART_REPLY, xid, head + struct.pack("!I4x6Q56x", number, *[0] * 6))
 
 
+def test_a_reply_without_parts_is_an_empty_table() -> None:
+    class Wordless:
+        def ask(self, request: Frame) -> list[bytes]:
+            return []
+
+    assert port_counters(Wordless()) == []  # type: ignore[arg-type]
+    counters = read_counters(Wordless())  # type: ignore[arg-type]
+    assert not len(counters.meters.keys) and not len(counters.ports.keys)
+
+
+def test_what_another_native_thread_takes_is_not_the_cost_of_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    decode = port_codec.decode_statistics
+
+    def slowly(body: bytes) -> Counted:
+        burn_in_another_thread()
+        return decode(body)
+
+    def empty(kind: int, xid: int, request: bytes) -> list[bytes]:
+        """Nothing of what was asked for."""
+        return [message(Type.MULTIPART_REPLY, xid, request[8:10] + bytes(6))]
+
+    monkeypatch.setattr(port_codec, "decode_statistics", slowly)
+    session, _ = connected(empty)
+    assert 0 < read_counters(session).cpu_s < BURNT_S / 2
+
+
 def test_a_reply_in_parts_is_one_answer() -> None:
     session, _ = connected(lambda _, xid, __: [port_reply(xid, number, number < 3) for number in (1, 2, 3)])
-    assert sorted(port_counters(session)) == [1, 2, 3]
+    assert port_counters(session) == [1, 2, 3]
 
 
 def test_an_unreadable_reply_is_an_error_of_the_session() -> None:
@@ -317,13 +347,16 @@ def test_a_fault_in_dealing_with_a_packet_does_not_end_the_connection(caplog: py
 def test_a_frame_is_sent_down_while_there_is_a_connection() -> None:
     session, played = connected(silent)
     session.packet_out(7, b"frame")
+    session.flood((7, 9), b"frame")
     hub.sleep(0)
-    ((kind, xid, request),) = played.requests
-    assert kind == Type.PACKET_OUT and request == encode_packet_out(xid, 7, b"frame")
+    assert [(kind, request) for kind, _, request in played.requests] == [
+        (Type.PACKET_OUT, encode_packet_out(xid, ports, b"frame"))
+        for ports, (_, xid, _) in zip(((7,), (7, 9)), played.requests, strict=True)
+    ]
     session.close()
     session.packet_out(7, b"frame")
     hub.sleep(0)
-    assert len(played.requests) == 1
+    assert len(played.requests) == 2
 
 
 def test_frames_that_the_switch_does_not_take_hold_nobody_up() -> None:

@@ -49,10 +49,59 @@ def test_two_addresses_of_one_network_do_not_overlap():
     assert len(segment(f"{ROUTED}, uplink: w, address: [192.0.2.2/24, 192.0.2.3/24]}}").addresses) == 2
 
 
+def test_what_instances_are_told():
+    for kind in ("type: internal", "type: bridged, uplink: w", "type: routed, subnets: [10.0.0.0/24]"):
+        own = segment(f"{{{kind}, dns: [10.9.0.53, 'fd00::53'], mtu: 9000}}")
+        assert (own.dns, own.mtu) == ((ip_address("10.9.0.53"), ip_address("fd00::53")), 9000)
+    assert (segment("{type: internal}").dns, segment("{type: internal}").mtu) == ((), None)
+    assert [segment(f"{{type: internal, mtu: {size}}}").mtu for size in (1280, 9216)] == [1280, 9216]
+
+
+def test_all_routed_segments_share_one_next_router_of_each_ip_version():
+    out = "{{type: routed, subnets: [10.{0}.0.0/24], uplink: w, vlan: {0}, address: [{1}], via: [{2}]}}"
+    a, b = out.format(1, "192.0.2.2/24", "192.0.2.1"), out.format(2, "198.51.100.2/24", "198.51.100.1")
+    assert lines(f"weir: 1\nsegments:\n  a: {a}\n  b: {b}\n") == [
+        "p.yaml:4:3: segments.b.via: 198.51.100.1 is a second next router for IPv4, after 192.0.2.1 of segment 'a' at "
+        "p.yaml:3:3. All routed segments share one router: write one 'via' of each IP version among them."
+    ]
+    b = out.format(2, "'2001:db8::2/64'", "'2001:db8::1'")
+    assert len(parse({"p": f"weir: 1\nsegments:\n  a: {a}\n  b: {b}\n"}).segments) == 2
+
+
 ROUTED = "{type: routed, subnets: [10.0.0.0/24]"
 OUT = f"{ROUTED}, uplink: w, address: [192.0.2.2/24]"
 
 WRONG = [
+    (
+        "{type: internal, mtu: 1279}",
+        "3:28: segments.s.mtu: '1279' is not a whole number from 1280 to 9216. Write a number from 1280 to 9216.",
+    ),
+    (
+        "{type: internal, dns: [224.0.0.1]}",
+        "3:29: segments.s.dns[0]: 224.0.0.1 is not the address of a host. Write that of a name server.",
+    ),
+    (
+        "{type: internal, dns: ['fe80::1']}",
+        "3:29: segments.s.dns[0]: fe80::1 is another host on each link. "
+        "Write an address of the name server that all can reach.",
+    ),
+    (
+        "{type: internal, dns: [10.0.0.1, 10.0.0.1]}",
+        "3:39: segments.s.dns[1]: 10.0.0.1 is given twice. Remove one of them.",
+    ),
+    (
+        "{type: internal, dns: []}",
+        "3:28: segments.s.dns: the list is empty. Remove the key, or put something into the list.",
+    ),
+    (
+        f"{{type: internal, dns: [{', '.join(f'10.0.0.{n}' for n in range(1, 18))}]}}",
+        "3:28: segments.s.dns: 17 name servers are more than the 16 that an instance can be told. Write fewer.",
+    ),
+    (
+        "{type: routed, subnets: [169.254.1.0/24]}",
+        "3:31: segments.s.subnets[0]: 169.254.1.0/24 holds addresses that no router forwards. "
+        "Write another subnet, or make the segment internal.",
+    ),
     (
         "{type: routed}",
         "3:6: segments.s.subnets: is missing; a router must know whom it finds in a segment. "

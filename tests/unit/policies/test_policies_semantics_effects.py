@@ -181,3 +181,21 @@ def test_a_reply_is_not_counted_by_audited_rules() -> None:
     assert counted is not None and [rule.name for rule in counted.audited] == ["in"]
     of_reply = back(None, "sends").egress
     assert of_reply is not None and of_reply.audited == ()
+
+
+@pytest.mark.parametrize(("ends", "port"), [(("10.0.0.1", "10.0.0.2"), 68), (("fd00::1", "fd00::2"), 546)])
+def test_no_vif_reaches_the_port_of_a_dhcp_client(ends: tuple[str, str], port: int) -> None:
+    def to(port: int, source_port: int = 1067) -> Packet:
+        return udp(*ends, port, source_port)
+
+    def went(sender: str | None, receiver: str | None, packet: Packet) -> Delivery:
+        return deliver(POLICIES, WHO, member(sender), member(receiver), packet, OWN)
+
+    refused = went("plain", None, to(port))
+    assert not refused.passes and refused.egress is None and refused.lost == "no VIF is a DHCP server"
+    assert went("plain", None, tcp(*ends, port)).passes and went("plain", None, to(port + 1)).passes
+    assert went(None, "plain", to(port)).passes
+    asks = to(67, source_port=port)
+    assert went(None, "plain", asks).passes
+    assert not deliver_reply(POLICIES, WHO, None, member("plain"), asks, OWN).passes
+    assert deliver_reply(POLICIES, WHO, member("plain"), None, asks, OWN).passes

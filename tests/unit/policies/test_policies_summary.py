@@ -35,6 +35,8 @@ def test_a_policy_set_as_plain_values():
         "gateways": [],
         "addresses": [],
         "via": [],
+        "dns": [],
+        "mtu": 1500,
         "at": "p.yaml:2:12",
     }
     assert described["links"]["wan"] == {"capacity_kbps": 100_000, "hosts": ["h1"], "at": "p.yaml:3:9"}

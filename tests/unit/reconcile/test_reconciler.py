@@ -146,5 +146,5 @@ def test_what_others_wrote_is_assumed_or_read() -> None:
     reconciler.assume(many(7))
     outcome = reconciler.advance(many(7, 8), now_s=0.0)
     assert len(outcome.changes.flows.modify) == 1 and not outcome.read_whole
-    reconciler.assume(None)
+    reconciler.attempt(many(7))
     assert reconciler.advance(many(7, 8), now_s=0.0).read_whole

@@ -10,6 +10,7 @@ import eventlet
 
 from controller.dataplane.entries import NOTHING, MeterBody, SwitchState
 from controller.dataplane.stages import Failure, Stages
+from controller.runtime.drift import Drifted
 from controller.runtime.follower import FlowStatus
 from controller.runtime.keeper import Duty
 from controller.runtime.sampling import SwitchSample
@@ -69,6 +70,7 @@ class SwitchPlayed(FakeSwitch):
         self.gone = self.mute = False
         self.reads = self.asked = 0
         self.counted = SwitchSample(0.0)
+        self.forgotten: list[int] = []  # zones
         self.rates: list[tuple[int, int]] = []  # meter and rate in the order in which they were written
 
     def read(self, wanted: SwitchState = NOTHING) -> SwitchState:
@@ -91,6 +93,9 @@ class SwitchPlayed(FakeSwitch):
         self.meters |= {number: body for number, body in meters.items() if number in self.meters}
         return [Failure(number, "unknown meter") for number in meters if number not in self.meters]
 
+    def forget_connections(self, zones: Sequence[int]) -> None:
+        self.forgotten += zones
+
     def sample(self) -> SwitchSample:
         self.asked += 1
         while self.mute:
@@ -105,7 +110,14 @@ class Site:
         self.world, self.now_s = world, 100.0
         self.enforced: dict[int, int] = {}
         self.reports: dict[str, FlowStatus] = {}
-        self.duty = Duty(lambda: self.world, lambda: self.enforced, self._report, lambda: self.now_s)
+        self.repaired: list[Drifted] = []
+        self.duty = Duty(
+            lambda: self.world,
+            lambda: self.enforced,
+            self._report,
+            lambda: self.now_s,
+            lambda chassis, found: self.repaired.append(found),
+        )
 
     def _report(self, chassis: str, status: FlowStatus) -> None:
         self.reports[chassis] = status

@@ -141,6 +141,15 @@ def test_answers_go_back_where_the_packet_came_in(at: int, in_port: int, sent: l
     assert one.answers == sent
 
 
+def test_what_the_router_had_passed_on_is_answered_to_the_vif_that_sent_it() -> None:
+    """The router's MAC is 02:00:00:00:00:00 in a system that has made no VIF."""
+    one = desk()
+    routed = b"\2\0\0\0\0\1" + b"\2\0\0\0\0\0" + FRAME[12:]
+    for port in (2, UPLINK, 77):  # v2's; from another host; of nobody
+        one.take(Sent(cookie("acme/web:silent"), INGRESS_VERDICT.id, port, routed))
+    assert one.answers == [(2, b"\2\0\0\0\0\2" + b"\2\0\0\0\0\0" + b"\x08\x00answer")]
+
+
 def test_ports_are_those_of_the_switch_that_sent_it() -> None:
     other = Chassis("h2", "br0", "00000000000000bb", uplink_ports={"up0": PORT}, agent_cfg=3)
     one = desk(H1, other)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -11,11 +11,13 @@ import pytest
 
 from controller.compiler.compile import compile_bridge
 from controller.dataplane.entries import MeterBody
+from controller.dataplane.stages import Failure, Stages
 from controller.runtime import keeper as module
 from controller.runtime.follower import FlowStatus
 from controller.runtime.keeper import AUDIT_S, Keeper, changed_rates
 from controller.world.desired import World, bridge_of, read_world
 from ovsdb.rows import VirtualInterface
+from tests.support.fake_switch import FakeSwitch
 from tests.unit.runtime.runtime_worlds import H1, Site, SwitchPlayed, green_until, snapshot, vif, world
 
 DONE = FlowStatus(3, None, connected=True)
@@ -46,6 +48,18 @@ def test_rows_become_flows_again_and_again() -> None:
         green_until(lambda: 2 in switch.meters and in_force(site, switch), "the second")
 
 
+def test_connections_of_a_deleted_vif_are_forgotten_once_and_of_one_that_lost_its_port_kept() -> None:
+    site, switch = Site(world(vif(1), vif(2), vif(3))), SwitchPlayed()
+    with kept(site, switch) as keeper:
+        green_until(lambda: in_force(site, switch), "three VIFs")
+        for left in ((vif(1), vif(2, ofport=None)), (vif(1),), (vif(1), vif(4))):
+            site.world = read_world(snapshot(*left), site.world, 0.0)
+            site.reports.clear()
+            keeper.poke()
+            green_until(lambda: in_force(site, switch), "those that are left")
+        assert switch.forgotten == [3, 2]
+
+
 def test_a_poke_without_a_change_reads_nothing_until_the_audit_is_due() -> None:
     site, switch = Site(world(vif(1))), SwitchPlayed()
     with kept(site, switch) as keeper:
@@ -59,6 +73,23 @@ def test_a_poke_without_a_change_reads_nothing_until_the_audit_is_due() -> None:
         site.now_s += AUDIT_S
         keeper.poke()
         green_until(lambda: switch.flows, "the audit mends")
+
+
+def test_who_changes_things_is_not_left_alone_for_as_long_as_mending_them_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    site, switch = Site(world(vif(1))), SwitchPlayed()
+    with kept(site, switch) as keeper:
+        green_until(lambda: in_force(site, switch), "in force")
+
+        def apply_slowly(stages: Stages) -> Sequence[Failure]:
+            site.now_s += 10.0
+            return FakeSwitch.apply(switch, stages)
+
+        monkeypatch.setattr(switch, "apply", apply_slowly)
+        for _ in range(2):
+            switch.flows.clear()
+            site.now_s += AUDIT_S
+            keeper.poke()
+            green_until(lambda: in_force(site, switch), "the audit mends")
 
 
 def many(count: int) -> list[VirtualInterface]:
@@ -122,6 +153,25 @@ def test_a_rate_of_the_loop_is_written_alone_decreases_first() -> None:
         keeper.poke()
         green_until(lambda: switch.reads > reads, "the audit")
         assert len(switch.applied) == applied  # it finds what it wrote
+
+
+def test_a_meter_that_changed_lately_gets_a_small_burst_and_the_whole_one_when_it_is_due() -> None:
+    site, switch = Site(world(vif(1, kind="tap"))), SwitchPlayed()
+    with kept(site, switch) as keeper:
+        green_until(lambda: site.reports.get("h1") == DONE, "in force")
+        for rate_kbps in (10_000, 19_000, 5_000):
+            site.enforced = {1: rate_kbps}
+            keeper.poke()
+            green_until(lambda rate=rate_kbps: switch.meters[1].rate_kbps == rate, "the rate")
+        assert switch.meters[1] == MeterBody(5_000, 39)
+        site.now_s += AUDIT_S
+        keeper.poke()
+        green_until(lambda: site.reports.get("h1") == DONE, "the audit finds what was written")
+        assert switch.meters[1] == MeterBody(5_000, 39)
+        site.now_s += 20.0
+        keeper.poke()
+        green_until(lambda: in_force(site, switch), "the whole burst")
+        assert switch.meters[1] == MeterBody(5_000, 1_000)
 
 
 def test_a_meter_that_is_refused_is_mended_whole() -> None:

@@ -8,11 +8,13 @@ from dataclasses import replace
 import eventlet
 import pytest
 
+from controller.dataplane.entries import SwitchState
 from controller.runtime.follower import FlowStatus
-from controller.runtime.roster import ABSENT, Roster
+from controller.runtime.roster import ABSENT, PATIENCE_S, Roster
 from controller.runtime.vital import Vital
 from controller.world.desired import World, read_world
 from tests.unit.runtime.runtime_worlds import H1, Site, SwitchPlayed, green_until, snapshot, vif, world
+from tests.unit.runtime.test_keeper import many
 
 
 @pytest.fixture
@@ -53,6 +55,23 @@ def test_switch_first_then_row_and_the_other_way_round(site: Site, roster: Roste
     green_until(lambda: in_force(site) and other.flows == switch.flows, "kept again")
 
 
+def test_what_was_connected_to_the_last_controller_has_time_to_come(site: Site, roster: Roster) -> None:
+    site.world = world(vif(1), chassis=(replace(H1, connected=True),))
+    roster.changed()
+    assert not site.reports
+    site.now_s += PATIENCE_S
+    roster.changed()
+    assert site.reports["h1"] == FlowStatus(None, ABSENT, connected=False)
+
+
+def test_after_that_time_somebody_looks(site: Site, roster: Roster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.runtime.roster.PATIENCE_S", 0.01)
+    site.world = world(vif(1), chassis=(replace(H1, connected=True),))
+    roster.changed()
+    site.now_s += 60
+    green_until(lambda: "h1" in site.reports, "it is told")
+
+
 def test_a_new_connection_of_the_same_switch_takes_over(site: Site, roster: Roster) -> None:
     old, new = SwitchPlayed(), SwitchPlayed()
     site.world = world(vif(1))
@@ -66,6 +85,24 @@ def test_a_new_connection_of_the_same_switch_takes_over(site: Site, roster: Rost
     roster.poke("h1")
     green_until(lambda: new.reads >= 3, "an audit")
     assert old.reads == reads and roster.switches == {"h1": new}
+
+
+def test_what_an_old_connection_wrote_last_is_no_drift_to_the_new_one(site: Site, roster: Roster) -> None:
+    old = SwitchPlayed()
+    site.world = world(*many(30))
+    roster.switch_up(old)  # type: ignore[arg-type]
+    green_until(lambda: in_force(site), "kept")
+    old.gone = True
+    site.world = world(*many(31))
+    roster.poke("h1")
+    green_until(lambda: site.reports["h1"].flow_error, "one more, unseen")
+    assert 31 in old.meters
+    roster.switch_down(old.datapath_id)
+    site.world = world(*many(30))
+    new = SwitchPlayed(state=SwitchState(old.flows, old.meters))
+    roster.switch_up(new)  # type: ignore[arg-type]
+    green_until(lambda: in_force(site) and 31 not in new.meters, "as before")
+    assert site.repaired == []
 
 
 def test_a_row_that_is_removed_leaves_the_switch_as_it_is(site: Site, roster: Roster) -> None:

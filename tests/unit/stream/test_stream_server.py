@@ -13,8 +13,20 @@ import eventlet
 import pytest
 from eventlet.green import socket
 
-from controller.stream.messages import Hello, HostSample, Message, QueueSample, Rates, VifSample, decode, encode
+from controller.stream.messages import (
+    Hello,
+    HostSample,
+    Message,
+    QueueSample,
+    Rates,
+    Repairs,
+    VifSample,
+    decode,
+    encode,
+    part_of,
+)
 from controller.stream.server import StreamServer
+from tests.support.other_thread import BURNT_S, burn_in_another_thread
 from tests.unit.runtime.runtime_worlds import green_until
 
 SAMPLE = HostSample("h1", 1.5, {7: VifSample(shaper=QueueSample(10, 1, 0, 0))})
@@ -26,7 +38,8 @@ class Served:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.samples: list[HostSample] = []
-        self.server = StreamServer(path, self.samples.append, send_deadline_s=0.2)
+        self.repairs: list[Repairs] = []
+        self.server = StreamServer(path, self.samples.append, self.repairs.append, send_deadline_s=0.2)
         self.thread = eventlet.spawn(self.server.serve)
         green_until(path.exists, "the socket")
 
@@ -48,12 +61,15 @@ def served() -> Iterator[Served]:
 
 
 def read(connection: socket.socket) -> Message | None:
-    line = b""
-    while not line.endswith(b"\n"):
-        byte = connection.recv(1)
-        if not byte:
-            return None
-        line += byte
+    """The next message; signs of life are none."""
+    line = b"\n"
+    while line == b"\n":
+        line = b""
+        while not line.endswith(b"\n"):
+            byte = connection.recv(1)
+            if not byte:
+                return None
+            line += byte
     return decode(line)
 
 
@@ -68,6 +84,51 @@ def test_hello_brings_all_rates_and_samples_arrive(served: Served) -> None:
         served.server.set_rates("h1", Rates({7: 300}))
         assert read(agent) == Rates({7: 300})  # the newest is enough
     assert os.stat(served.path).st_mode & 0o777 == 0o600
+
+
+def test_where_there_is_no_news_it_shows_life(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.stream.server.SIGN_S", 0.05)
+    with served.connect(Hello("h1")) as agent:
+        assert read(agent) == Rates()
+        assert agent.recv(1) == agent.recv(1) == b"\n"
+        served.server.set_rates("h1", Rates({7: 400}))
+        assert read(agent) == Rates({7: 400})
+
+
+def test_rates_of_a_chassis_that_is_gone_are_not_kept_and_its_agent_is_told(served: Served) -> None:
+    for chassis in ("h1", "h2"):
+        served.server.set_rates(chassis, Rates({7: 500}))
+    with served.connect(Hello("h1")) as agent, served.connect(Hello("h2")) as other:
+        assert read(agent) == read(other) == Rates({7: 500})
+        served.server.keep({"h2"})
+        assert read(agent) == Rates() and set(served.server._rates) == {"h2"}
+        for chassis in ("h1", "h2"):
+            served.server.set_rates(chassis, Rates({7: 400}))
+        assert read(agent) == read(other) == Rates({7: 400})
+
+
+def test_what_it_costs_to_read_is_processor_time_of_this_thread(served: Served) -> None:
+    taken: list[HostSample] = []
+
+    def slowly(sample: HostSample) -> None:
+        burn_in_another_thread()
+        taken.append(sample)
+
+    served.server._on_sample = slowly
+    with served.connect(Hello("h1"), SAMPLE):
+        green_until(lambda: served.server.cpu_s > 0, "the sample")
+    assert taken == [SAMPLE] and served.server.cpu_s < BURNT_S / 2
+
+
+def test_parts_of_samples_arrive_whole_and_a_part_of_nothing_ends_the_connection(served: Served) -> None:
+    more = HostSample(
+        "h1", 2.5, {7: VifSample(shaper=QueueSample(20, 2, 0, 0)), 8: VifSample(uplink=QueueSample(1, 1, 0, 0))}
+    )
+    with served.connect(Hello("h1"), SAMPLE, part_of(more, SAMPLE)):
+        green_until(lambda: served.samples == [SAMPLE, more], "both samples")
+    with served.connect(Hello("h1"), part_of(more, SAMPLE)) as agent:
+        read(agent)
+        assert agent.recv(1) == b"" and len(served.samples) == 2
 
 
 def test_an_agent_that_comes_back_is_served_and_its_old_connection_closed(served: Served) -> None:
@@ -135,7 +196,7 @@ def test_a_sample_that_nobody_can_use_does_not_end_the_server(served: Served) ->
 
 def test_a_path_that_cannot_be_bound_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError):
-        StreamServer(tmp_path / "missing" / "s", lambda sample: None).serve()
+        StreamServer(tmp_path / "missing" / "s", lambda sample: None, lambda repairs: None).serve()
 
 
 def test_lines_are_json(served: Served) -> None:
@@ -143,4 +204,4 @@ def test_lines_are_json(served: Served) -> None:
         line = b""
         while not line.endswith(b"\n"):
             line += agent.recv(100)
-        assert json.loads(line) == {"type": "Rates", "egress_kbps": {}, "ingress_kbps": {}}
+        assert json.loads(line) == {"type": "Rates", "egress_kbps": {}, "ingress_kbps": {}, "class_kbps": {}}

@@ -8,6 +8,8 @@ import pytest
 
 from controller import config
 from controller.config import Found, StateDir, System, Uplink
+from controller.host import send_buffer
+from controller.host.errors import HostError
 from controller.system import lifecycle, processes, requirements
 from controller.system.errors import SystemFault
 from controller.system.processes import Running
@@ -30,6 +32,25 @@ def test_down_gives_up_on_what_never_ends(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setattr(processes, "end", lambda running, grace_s: True)
     with pytest.raises(SystemFault, match=r"does not end, or starts anew: hydra \(pid 4711\)"):
         lifecycle.stop(None, StateDir(tmp_path))
+
+
+def test_buffers_that_cannot_be_put_back_are_told_and_their_record_stays(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def put_back(record: Path) -> None:
+        if record.name == "raised-buffers.h1.json":
+            raise HostError("no right", "Be root")
+        record.unlink()
+
+    monkeypatch.setattr(processes, "of_system", lambda path: [])
+    monkeypatch.setattr(send_buffer, "put_back", put_back)
+    directory = StateDir(tmp_path)
+    directory.run.mkdir()
+    for name in ("raised-buffers.h1.json", "raised-buffers.h2.json", "raised-buffers.h1.new"):
+        (directory.run / name).touch()
+    notes = lifecycle.stop(None, directory)
+    assert notes == ["buffers of Open vSwitch stay raised: no right. Be root."]
+    assert [left.name for left in directory.run.iterdir()] == ["raised-buffers.h1.json"]
 
 
 @pytest.mark.parametrize(

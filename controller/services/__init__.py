@@ -1,0 +1,1 @@
+"""What the controller says to packets that switches send up: frames in, frames out. Pure."""

@@ -1,0 +1,1 @@
+"""Virtual machines, emulated: what this machine's kernel or hardware lacks. See docs/vm-lab.md."""
