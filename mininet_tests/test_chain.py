@@ -16,7 +16,6 @@ import pytest
 
 from controller.api.client import get
 from controller.host.latency.frames import from_peer, host_macs
-from controller.world.routing import system_id
 from lab.children import wait_until
 from lab.ping import answers, pinging
 from mininet_tests.network import Host, WeirNetwork, weir_network
@@ -92,7 +91,7 @@ def test_agents_ask_each_other_and_answer_across_the_chain(network: WeirNetwork,
     with WeirDb(f"unix:{network.state.weir_db_socket}") as database:
         database.connect()
         snapshot = database.snapshot()
-    mac = host_macs(system_id(snapshot), snapshot.chassis)[other].to_bytes(6, "big")
+    mac = host_macs(snapshot.system_id, snapshot.chassis)[other].to_bytes(6, "big")
     with wire_in(network.ovs.namespace, FIRST[0]) as first:
 
         def answers_to_s1() -> bool:

@@ -17,6 +17,8 @@ DPDK = "dpdk"  # YES or NO: whether the switch can make vhost-user ports
 VIRTUAL_FUNCTIONS = "virtual_functions"  # YES or NO: whether a NIC that can have some is where the agent is
 KERNEL, USERSPACE = "system", "netdev"
 YES, NO = "true", "false"
+SYSTEM_ID = "system-id"  # in Weir.other_config: 6 hex digits, the middle of the MACs that this system makes
+_UNNAMED = "000000"  # of a database that is not from `weir up`, until its first VIF
 CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")  # what a binding may call one, whatever runs it
 
 
@@ -169,3 +171,8 @@ class Snapshot:
         default_factory=dict
     )  # by kind (segment, node, rule, vif): where to look next
     bindings: tuple[UserBinding, ...] = ()  # sorted; also those that have expired and are not cleared away yet
+
+    @property
+    def system_id(self) -> str:
+        """6 hex digits."""
+        return self.other_config.get(SYSTEM_ID, _UNNAMED)

@@ -11,19 +11,11 @@ that ask across an outside network have numbers of these, made of the system's i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 
-SYSTEM_ID = "system-id"  # in Weir.other_config: 6 hex digits, the middle of the MACs that this system makes
 PROBES = 0x0A77_6569_0000, 0xFFFF_FFFF_0000  # value and mask of the senders of probes; the rest is a number
 LINK_GROUP = 0x0180_C200_000E  # what is for it no bridge passes on (IEEE 802.1Q, nearest bridge)
-_UNNAMED = "000000"  # of a system that has made no VIF yet
 _GATEWAY = 0
 _LINK_LOCAL = 0xFE80 << 112
-
-
-def system_in(other_config: Mapping[str, str]) -> str:
-    """The system's id, of Weir.other_config."""
-    return other_config.get(SYSTEM_ID, _UNNAMED)
 
 
 def vif_mac(system_id: str, number: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from controller.dataplane.macs import mac_number, router_mac, system_in
+from controller.dataplane.macs import mac_number, router_mac
 from controller.host.latency.surroundings import Aims, neighbours
 from controller.host.latency.targets import Target, targets
 from controller.host.link_codec import Link
@@ -28,7 +28,7 @@ class Planner:
     ) -> Planned:
         """buffer_bytes: what vswitchd may have on its way to devices; None: as much as a new socket."""
         nodes = {path: number for (kind, path), number in snapshot.numbers.items() if kind == "node"}
-        own_mac = mac_number(router_mac(system_in(snapshot.other_config), self._config.chassis))
+        own_mac = mac_number(router_mac(snapshot.system_id, self._config.chassis))
         known = Known(nodes, own_mac)
         buffer_bytes = new_socket_bytes() if buffer_bytes is None else buffer_bytes
         if self._made is None or self._made[:-1] != (held, policies, known, buffer_bytes):
@@ -41,5 +41,5 @@ class Planner:
         """Whom to probe, by the last plan. links: of this host, by name."""
         config, devices = self._config, (target.device for target in self._targets.values())
         down = frozenset(device for device in devices if device in links and not links[device].running)
-        hosts, system = snapshot.chassis.values(), system_in(snapshot.other_config)
+        hosts, system = snapshot.chassis.values(), snapshot.system_id
         return Aims(self._targets, *neighbours(policies, config.uplinks, config.chassis, hosts, system), down)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from controller.dataplane.macs import SYSTEM_ID
 from controller.intent.errors import NotInForce, Partly, Rejected
 from controller.intent.interruption import Hold
 from controller.intent.naming import vifs_named
@@ -20,7 +19,7 @@ from controller.intent.vif_undo import lines_of, take_away
 from controller.intent.wait import Change, Progress, await_each, await_in_force
 from controller.intent.way_out import check_way_out, uplinks_of, without_way_out
 from controller.intent.writing import write
-from ovsdb.rows import Snapshot, VirtualInterface
+from ovsdb.rows import SYSTEM_ID, Snapshot, VirtualInterface
 from ovsdb.session import DatabaseError
 from ovsdb.weir_db import Command, WeirDb
 from policies.model import PolicySet

@@ -9,7 +9,6 @@ from ipaddress import IPv4Address, IPv6Address, ip_interface
 from controller.dataplane.macs import gateway_mac, link_local, mac_number, router_mac
 from controller.dataplane.protocols import ICMP, ICMP6
 from controller.world.desired import World
-from controller.world.routing import system_id
 from ovsdb.rows import Chassis, VirtualInterface
 from policies.identity import Party
 from policies.model import IPAddress, Segment, SegmentType
@@ -61,12 +60,12 @@ def ways_here(world: World, host: Chassis) -> Iterator[tuple[Segment, tuple[int,
 
 def to_router(world: World) -> dict[str, int]:
     """The fields of an instance's frame to the router."""
-    return {"eth_dst": mac_number(gateway_mac(system_id(world.snapshot)))}
+    return {"eth_dst": mac_number(gateway_mac(world.snapshot.system_id))}
 
 
 def between_routers(world: World, host: Chassis, sender: VirtualInterface | None) -> dict[str, int]:
     """Those of a frame to this host's router, from that of the sender's host, or from outside (None)."""
-    system = system_id(world.snapshot)
+    system = world.snapshot.system_id
     fields = {"eth_dst": mac_number(router_mac(system, host.name))}
     if sender is not None:
         fields["eth_src"] = mac_number(router_mac(system, sender.chassis or ""))
@@ -97,4 +96,4 @@ def _own(world: World) -> set[IPAddress]:
     routed = [own for own in world.policies.segments.values() if own.type is SegmentType.ROUTED]
     found = {address for own in routed for address in own.gateways}
     found |= {address.ip for own in routed for address in own.addresses}
-    return found | {IPv6Address(link_local(mac_number(gateway_mac(system_id(world.snapshot)))))}
+    return found | {IPv6Address(link_local(mac_number(gateway_mac(world.snapshot.system_id))))}

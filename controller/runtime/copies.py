@@ -17,7 +17,6 @@ from controller.dataplane.pipeline import BY_ID
 from controller.runtime.each_second import EachSecond
 from controller.runtime.switch import Switch
 from controller.world.desired import World
-from controller.world.routing import system_id
 from policies.model import Action, Rule
 from policies.resolve import ancestry
 
@@ -105,7 +104,7 @@ class Copies:
         """What the router had passed on before it was rejected has lost its sender's MAC: that is the MAC of the VIF
         at this port. None: it came from another host, whose router is not told."""
         world = self._world()
-        router = bytes.fromhex(gateway_mac(system_id(world.snapshot)).replace(":", ""))
+        router = bytes.fromhex(gateway_mac(world.snapshot.system_id).replace(":", ""))
         if answer is None or copy.frame[6:12] != router:
             return answer
         here = (vif.mac for vif in world.members.get(chassis, ()) if vif.ofport == copy.in_port)

@@ -27,7 +27,6 @@ from controller.services.place import Place
 from controller.services.questions import OUTSIDE, question
 from controller.services.reports import ReportBook
 from controller.world.desired import Unnumbered, World, bridge_of
-from controller.world.routing import system_id
 
 MOST_A_SECOND = 1000  # of all VIFs of all switches together; each is dealt with in 50 to 200 microseconds
 MOST_COPIES_A_SECOND = 1000  # likewise of what VIFs are told from outside; one packet may be for all of them
@@ -203,7 +202,7 @@ def _place_of(world: World, chassis: str) -> Place | None:
     if not world.is_known or chassis not in world.snapshot.chassis:
         return None
     try:
-        place = Place(bridge_of(world, chassis, {}), mac_number(gateway_mac(system_id(world.snapshot))))
+        place = Place(bridge_of(world, chassis, {}), mac_number(gateway_mac(world.snapshot.system_id)))
     except (Unnumbered, ValueError):
         return None
     place.look()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from controller.config import StateDir
 from controller.system.errors import SystemFault
+from ovsdb.rows import SYSTEM_ID
 from ovsdb.weir_db import SCHEMA_PATH
 
 _OVS_SCHEMAS = (
@@ -20,7 +22,6 @@ _FORGET_STATUS = """["Weir",
   {"op": "update", "table": "Chassis", "where": [], "row": {"connected": false, "agent_cfg": 0, "flow_cfg": 0,
     "capabilities": ["map", []]}},
   {"op": "update", "table": "Virtual_Interface", "where": [], "row": {"state": "pending", "error": ["set", []]}}]"""
-_WEIR_ROW = '["Weir", {"op": "insert", "table": "Weir", "row": {"cfg": 1}}]'
 _OVS_ROW = '["Open_vSwitch", {"op": "insert", "table": "Open_vSwitch", "row": {}}]'
 
 
@@ -31,11 +32,17 @@ def prepare(directory: StateDir, other_config: Mapping[str, str | None] | None) 
     embedded.
     """
     weir_db = directory.db / "weir.db"
-    _prepare(weir_db, SCHEMA_PATH, _WEIR_ROW)
+    _prepare(weir_db, SCHEMA_PATH, _weir_row())
     _tool("transact", str(weir_db), _FORGET_STATUS)
     if other_config is not None:
         _prepare(directory.db / "conf.db", _ovs_schema(), _OVS_ROW)
         _tool("transact", str(directory.db / "conf.db"), _configuring(other_config))
+
+
+def _weir_row() -> str:
+    """With the id of which the system's MACs are made, before anybody outside is told of one of them."""
+    row = {"cfg": 1, "other_config": ["map", [[SYSTEM_ID, os.urandom(3).hex()]]]}
+    return json.dumps(["Weir", {"op": "insert", "table": "Weir", "row": row}])
 
 
 def _configuring(other_config: Mapping[str, str | None]) -> str:

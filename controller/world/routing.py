@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_interface
 
 from controller.compiler.bridge import BridgeSegment, Gateway, RemoteVif, WayOut
-from controller.dataplane.macs import gateway_mac, mac_number, router_mac, system_in
+from controller.dataplane.macs import gateway_mac, mac_number, router_mac
 from ovsdb.rows import Chassis, Snapshot, VirtualInterface
 from policies.model import DEFAULT_MTU, PolicySet, Segment, SegmentType
 from policies.ways_out import ways_out
@@ -25,7 +25,7 @@ def bridge_segment(segment: Segment, number: int, chassis: str, snapshot: Snapsh
         number,
         uplinks,
         segment.vlan,
-        gateways=tuple(_gateways(segment, system_id(snapshot))),
+        gateways=tuple(_gateways(segment, snapshot.system_id)),
         way_out=_way_out(segment, chassis, snapshot),
         mtu=segment.mtu or DEFAULT_MTU,
         learns=segment.learns,
@@ -36,7 +36,7 @@ def remote_vifs(
     members: Mapping[str, Sequence[VirtualInterface]], policies: PolicySet, chassis: str, snapshot: Snapshot
 ) -> tuple[RemoteVif, ...]:
     """VIFs of routed segments on other hosts, by number. members: by chassis, its VIFs that take part."""
-    here, system = snapshot.chassis[chassis], system_id(snapshot)
+    here, system = snapshot.chassis[chassis], snapshot.system_id
     found = []
     for name, vifs in members.items():
         if name == chassis:
@@ -51,11 +51,6 @@ def remote_vifs(
     return tuple(sorted(found, key=lambda vif: vif.number))
 
 
-def system_id(snapshot: Snapshot) -> str:
-    """6 hex digits."""
-    return system_in(snapshot.other_config)
-
-
 def _gateways(segment: Segment, system: str) -> Iterator[Gateway]:
     for subnet, address in zip(segment.subnets, segment.gateways, strict=False):  # none: it is not routed
         yield Gateway(ip_interface((address, subnet.prefixlen)), mac_number(gateway_mac(system)))
@@ -66,9 +61,9 @@ def _way_out(segment: Segment, chassis: str, snapshot: Snapshot) -> WayOut | Non
         return None
     having = [name for name, row in snapshot.chassis.items() if row.ports_of(segment.uplink)]
     if chassis in having:
-        _check_macs(segment.uplink, having, chassis, system_id(snapshot))
+        _check_macs(segment.uplink, having, chassis, snapshot.system_id)
     standing = [name for name in having if snapshot.chassis[name].connected] or having
-    mac = mac_number(router_mac(system_id(snapshot), chassis))
+    mac = mac_number(router_mac(snapshot.system_id, chassis))
     return WayOut(segment.addresses, segment.via, mac, answers=chassis == min(standing, default=chassis))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,19 @@ def test_a_database_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: py
         assert json.loads(tool("query", str(directory.db / name), query)) == [{"rows": [{}]}]
     lifecycle.remove_databases(directory)
     assert not directory.db.exists()
+
+
+def test_a_system_has_its_own_macs_before_its_first_vif(tmp_path: Path) -> None:
+    """Those outside are told of its router's as soon as there is one: it shall not change when VIFs come."""
+    found = []
+    for name in ("first", "second"):
+        directory = StateDir(tmp_path / name)
+        directory.db.mkdir(parents=True)
+        databases.prepare(directory, None)
+        query = json.dumps(["Weir", {"op": "select", "table": "Weir", "where": [], "columns": ["other_config"]}])
+        found.append(json.loads(databases._tool("query", str(directory.db / "weir.db"), query))[0]["rows"][0])
+    ids = [dict(row["other_config"][1])["system-id"] for row in found]
+    assert all(re.fullmatch("[0-9a-f]{6}", one) for one in ids) and ids[0] != ids[1]
 
 
 def test_a_vif_that_cannot_come_back_does_not_hold_up_the_others(system: SystemUnderTest, policy: Path) -> None:
