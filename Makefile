@@ -7,7 +7,7 @@ SUDO       := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 PYTEST     := .venv/bin/python -m pytest -q
 # Root leaves no files of its own in an ordinary user's clone.
 AS_ROOT    := $(SUDO) env PYTHONDONTWRITEBYTECODE=1
-ROOT_TESTS := $(AS_ROOT) $(PYTEST) -p no:cacheprovider
+ROOT_TESTS := $(AS_ROOT) SECOND_TRIES=$(SECOND_TRIES) packaging/run-tests
 CODE       := policies ovsdb controller weir tests mininet_tests $(wildcard lab demo bench)
 
 export UV_PYTHON_DOWNLOADS := never
@@ -58,7 +58,7 @@ dpdk: install
 # In emulated guests: root here is not needed. Each module has one of its own; two run at a time.
 vm: install
 	.venv/bin/python -m lab.vm
-	$(PYTEST) -p no:cacheprovider -n 2 --dist loadfile tests/vm
+	packaging/run-tests -n 2 --dist loadfile tests/vm
 
 test: check
 	@packaging/run-root-tests
