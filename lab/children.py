@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,6 +38,12 @@ def wait_until(condition: Callable[[], T], what: str, deadline_s: float = DEADLI
 def within(namespace: str, argv: Sequence[str]) -> list[str]:
     """The command line that runs `argv` in a named network namespace."""
     return ["nsenter", f"--net=/run/netns/{namespace}", "--", *argv]
+
+
+def as_user(user: int) -> list[str]:
+    """What begins the command line of a process of this user (an id), whom /dev/net/tun is open to."""
+    change = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--inh-caps=-all", "--"]
+    return ["unshare", "--mount", "--", sys.executable, "-I", "-S", program("open_tun.py"), *change]
 
 
 def run(argv: Sequence[str], check: bool = True, environment: Mapping[str, str] | None = None) -> str:

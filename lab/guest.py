@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from lab.children import Child, Hosted, LabError, wait_until
+from lab.children import Child, Hosted, LabError, as_user, wait_until
 from lab.vm.cpio import Member
 from lab.vm.prepare import Lab, prepare
 
@@ -115,9 +115,8 @@ class Guest(Hosted):
 
     def _argv(self, lab: Lab, archive: Path) -> list[str]:
         settings = [f"{name}={value}" for name, value in lab.emulator.environment.items()]
-        as_user = ["setpriv", f"--reuid={self._user}", f"--regid={self._user}", "--clear-groups"] if self._user else []
         return [
-            *as_user, *(["env", *settings] if settings else []), *lab.emulator.argv,
+            *(as_user(self._user) if self._user else ()), *(["env", *settings] if settings else []), *lab.emulator.argv,
             "-accel", "tcg,tb-size=64", "-machine", self._machine, "-cpu", "max,-erms,-fsrm", *self._memory,
             "-nodefaults", "-display", "none", "-monitor", "none",
             "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",

@@ -202,7 +202,9 @@ class Convergence:
         plan = self._planner.plan(held, self._policy.policies, snapshot, self._buffer_bytes)
         self._queue_faults = self._trees.converge(plan.wishes, now_s)
         self._reporter.queues_made({one.vif.name for one in held})
-        self._with_trees, self._note = with_trees(plan.wishes), unseen or plan.note
+        self._with_trees = with_trees(plan.wishes)
+        notes = {one.made.note for one in vifs.values()}
+        self._note = " ".join(filter(None, (unseen or plan.note, *sorted(filter(None, notes))))) or None
         faults = {**plan.faults, **self._queue_faults.uplinks}
         return [f"uplink {name}: {fault}" for name, fault in faults.items()]
 

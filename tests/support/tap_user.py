@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from controller.host import namespace
+from lab.children import as_user
 
 _SETIFF, _TAP, _MULTI_QUEUE, _NO_PACKET_INFO = 0x400454CA, 0x2, 0x100, 0x1000
 _ATTACH = """
@@ -55,8 +56,5 @@ class TapUser:
 
 def attaches_as(user: int, place: Path, name: str) -> bool:
     """Whether a process of this user, without privilege, may attach to the device."""
-    argv = [
-        "nsenter", f"--net={place}", "setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups",
-        "--inh-caps=-all", "--", sys.executable, "-I", "-S", "-c", _ATTACH, name,
-    ]  # fmt: skip
+    argv = ["nsenter", f"--net={place}", *as_user(user), sys.executable, "-I", "-S", "-c", _ATTACH, name]
     return subprocess.run(argv, capture_output=True, check=False).returncode == 0

@@ -48,7 +48,7 @@ class Made:
     hold it instead. no_ingress_limit: why nothing of this kind, on this device, can keep an ingress limit; None:
     something can. details: as in ovsdb.rows. fault: what is
     wrong, in words that say what to do; waiting: what somebody else has to do first, the VIF is then pending and
-    nobody waits for it.
+    nobody waits for it. note: what whoever runs the instance has to know, though the VIF is as it shall be.
     """
 
     port: PortConfig | None = None
@@ -61,6 +61,7 @@ class Made:
     details: Mapping[str, str] = field(default_factory=dict)
     fault: str | None = None
     waiting: str | None = None
+    note: str | None = None
 
 
 class Kind(Protocol):

@@ -84,7 +84,8 @@ class Taps:
         if vif.name not in self._made:
             return Made(fault=fault)
         details = {"device": spec.name, "queues": str(queues), **place}
-        return Made(PortConfig(spec.name, iface_id=vif.name, noop_qos=True), details=details, fault=fault)
+        port = PortConfig(spec.name, iface_id=vif.name, noop_qos=True)
+        return Made(port, details=details, fault=fault, note=tun.closed_to(spec.owner))
 
     def _ensure(self, vif_name: str, spec: TapSpec) -> None:
         self._made[vif_name] = ensure(spec)
