@@ -141,8 +141,9 @@ class Controller:
         self._roster.poke(chassis)
 
     def _world_changed(self) -> None:
-        chassis = self._follower.world.snapshot.chassis.keys()
-        self._queues.keep(chassis)
+        snapshot = self._follower.world.snapshot
+        chassis = snapshot.chassis.keys()
+        self._queues.keep(chassis, {vif.number for vif in snapshot.interfaces.values()})
         self._stream.keep(chassis)
         self._roster.changed()
 

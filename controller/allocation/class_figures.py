@@ -1,12 +1,13 @@
 """What the traffic classes of each VIF offer, send, lose and have waiting: from the counters of their queues. Pure.
 
-A class whose counters fell was made anew: its rates are unknown until the next sample, its totals go on.
+A class whose counters fell was made anew: its rates are unknown until the next sample, its totals go on. They also go
+on after samples that did not name it, as while its queue is being made anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from math import isnan, nan
 
 import numpy as np
@@ -14,12 +15,13 @@ from numpy.typing import NDArray
 
 from controller.allocation.actuator import Direction
 from controller.allocation.counters import aligned
-from controller.measure.counted import Counted
+from controller.measure.counted import Counted, merged, nothing
 
 _KBIT_PER_BYTE = 8 / 1000
 _FULL_FRAME_BYTES = 1514.0  # taken for the mean size while nothing is sent that would show it
 _SENT, _PACKETS, _DROPPED, _WAITING = range(4)  # columns
 _UNKNOWN = [nan] * 4
+_NOTHING = nothing(4)
 _LONGEST_WINDOW_S = 60.0  # of a rate; what is older says nothing of now
 _NARROW, _OVER = [_PACKETS, _DROPPED], 2.0**31  # columns of 32 bits: one that falls by so much has run over
 
@@ -41,11 +43,15 @@ class ClassFigures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Queues:
-    """Of one class. rate, total: float64[n, 4] in the order of now.keys; rate per second, NaN: unknown."""
+    """Of one class. now: what the last sample named. last: what was read last, of all that were ever named.
+
+    rate: float64[n, 4] in the order of now.keys, per second, NaN: unknown. total: in that of last.keys.
+    """
 
     now: Counted
     time_s: float
     rate: NDArray[np.float64]
+    last: Counted
     total: NDArray[np.float64]
 
 
@@ -61,24 +67,43 @@ def after(state: ClassState, read: Mapping[ClassOfQueue, Counted], time_s: float
 
     A sample that is not younger than the last says nothing new of the queues that it names.
     """
-    return ClassState({key: _after(state.queues.get(key), rows, time_s) for key, rows in read.items()})
+    named = {**dict.fromkeys(state.queues, _NOTHING), **read}
+    return ClassState({key: _after(state.queues.get(key), rows, time_s) for key, rows in named.items()})
+
+
+def keep(state: ClassState, vifs: Collection[int]) -> ClassState:
+    """Forgets all others."""
+    known = np.array(sorted(vifs), dtype=np.int64)
+    return ClassState({key: _of(queues, known) for key, queues in state.queues.items()})
+
+
+def _of(queues: _Queues, vifs: NDArray[np.int64]) -> _Queues:
+    named, known = np.isin(queues.now.keys, vifs), np.isin(queues.last.keys, vifs)
+    if named.all() and known.all():
+        return queues
+    now = Counted(queues.now.keys[named], queues.now.value[named])
+    last = Counted(queues.last.keys[known], queues.last.value[known])
+    return replace(queues, now=now, rate=queues.rate[named], last=last, total=queues.total[known])
 
 
 def _after(before: _Queues | None, now: Counted, time_s: float) -> _Queues:
     value = now.value.astype(np.float64)
     if before is None:
-        return _Queues(now, time_s, np.full_like(value, np.nan), value)
+        return _Queues(now, time_s, np.full_like(value, np.nan), now, value)
     window_s = time_s - before.time_s
     if -_LONGEST_WINDOW_S < window_s <= 0:
         return before
-    gain = value - before.now.of(now.keys)
+    gain = value - before.last.of(now.keys)
     narrow = gain[:, _NARROW]
     gain[:, _NARROW] = np.where(narrow < -_OVER, narrow + 2 * _OVER, narrow)
     anew = (gain[:, :_WAITING] < 0).any(axis=1, keepdims=True)
-    fresh = ~anew & (0 < window_s <= _LONGEST_WINDOW_S)
-    total = aligned(before.now.keys, now.keys, before.total, np.zeros_like(value))
-    more = np.where(anew | np.isnan(gain), value, gain)
-    return _Queues(now, time_s, np.where(fresh, gain / window_s if window_s else np.nan, np.nan), total + more)
+    was_named = np.isin(now.keys, before.now.keys)[:, np.newaxis]
+    fresh = ~anew & was_named & (0 < window_s <= _LONGEST_WINDOW_S)
+    rate = np.where(fresh, gain / window_s if window_s else np.nan, np.nan)
+    last = merged(before.last, now)
+    total = aligned(before.last.keys, last.keys, before.total, np.zeros((len(last.keys), value.shape[1])))
+    total[np.searchsorted(last.keys, now.keys)] += np.where(anew | np.isnan(gain), value, gain)
+    return _Queues(now, time_s, rate, last, total)
 
 
 def figures(state: ClassState, vif: int, is_stale: bool = False) -> dict[Direction, dict[str, ClassFigures]]:
@@ -93,7 +118,8 @@ def figures(state: ClassState, vif: int, is_stale: bool = False) -> dict[Directi
         if at < len(keys) and keys[at] == vif:
             waiting = None if is_stale else int(queues.now.value[at, _WAITING])
             rate = _UNKNOWN if is_stale else queues.rate[at].tolist()
-            found[direction][name] = _figures(rate, queues.total[at].tolist(), waiting)
+            total = queues.total[int(np.searchsorted(queues.last.keys, vif))].tolist()
+            found[direction][name] = _figures(rate, total, waiting)
     return found
 
 

@@ -111,7 +111,7 @@ def _missed(before: Yielding, level: float, lag_s: float, load: Load, now_s: flo
     if budget_kbps > load.floor_kbps or before.budget_kbps > load.floor_kbps:
         return replace(state, budget_kbps=budget_kbps, missed_kbps=used_kbps, cut_s=now_s, spent_since_s=None)
     spent_since_s = now_s if before.spent_since_s is None else before.spent_since_s
-    is_futile = now_s - spent_since_s >= pace.futile_s and level > pace.helped * state.first_level
+    is_futile = now_s - spent_since_s >= pace.futile_s and level >= pace.helped * state.first_level
     return replace(state, spent_since_s=spent_since_s, is_futile=is_futile)
 
 
@@ -120,11 +120,13 @@ def _calm(before: Yielding, load: Load, now_s: float, pace: Pace) -> Yielding:
     state = replace(before, calm_since_s=since_s)
     if not before.is_active or now_s - since_s < pace.hold_s or now_s - before.raised_s < pace.raise_s:
         return state
-    is_slack = load.passed_kbps < pace.slack * before.budget_kbps
-    grown_kbps = before.budget_kbps + pace.raise_part * before.missed_kbps
-    if is_slack or before.budget_kbps >= before.missed_kbps:
+    # below the floor it bounds nobody; and where nothing passed when the target was missed, it grows all the same
+    budget_kbps = max(before.budget_kbps, load.floor_kbps)
+    is_slack = load.passed_kbps < pace.slack * budget_kbps
+    grown_kbps = budget_kbps + pace.raise_part * (before.missed_kbps or load.capacity_kbps)
+    if is_slack or budget_kbps >= before.missed_kbps:
         factor = pace.raise_slack if is_slack else pace.raise_beyond
-        grown_kbps = max(grown_kbps, before.budget_kbps * factor)
+        grown_kbps = max(grown_kbps, budget_kbps * factor)
     if grown_kbps > pace.near * before.missed_kbps:
         # nobody is held back now, so that little is lost by an early try
         patience_s = pace.patience_s if is_slack else before.patience_s

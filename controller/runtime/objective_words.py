@@ -32,11 +32,13 @@ def missed_words(accounts: Mapping[Objective, Account]) -> str:
     )
 
 
-def why(before: float | None, after: float | None, whom: str, link: Link) -> str:
-    """A cap of a class was changed so, for these VIFs."""
+def why(before: float | None, after: float | None, whom: str, link: Link, is_missed: bool) -> str:
+    """A cap of a class was changed so, for these VIFs; is_missed: one of them violates an objective now."""
     where = f"uplink {link[1]} of {link[0]}"
     if after is None:
         return f"the objectives of {whom} no longer need anybody on {where} to give way"
+    if not is_missed and (before is None or after < before):
+        return f"others on {where} want more of what is left to them while the objectives of {whom} recover"
     if before is None or after < before:
         return f"an objective of {whom} is violated: others on {where} give way"
     return f"the objectives of {whom} hold: who gave way on {where} gets it back"

@@ -38,6 +38,7 @@ class _Link:
     states: dict[int, Yielding] = field(default_factory=dict)
     written: dict[Place, int] = field(default_factory=dict)
     whom: tuple[Watched, ...] = ()
+    is_missed: bool = False  # an objective is violated now
     divided: tuple[World, Mapping[int, float], float] | None = None  # for whom, which budgets, and when
 
     @property
@@ -160,7 +161,7 @@ class GivingWay:
             here.states.clear()
             return self._write(link, here, {}) if here.written else []
         selfish = {one.number for one in missed if scene.is_its_own_doing(one, seen.get(one.number))}
-        here.whom = tuple(missed) or here.whom
+        here.whom, here.is_missed = tuple(missed) or here.whom, bool(missed)
         wanted = self._for_others(link, here, mine, selfish, levels, tick)
         for number in selfish | here.states.keys() - {_ALL}:
             own = self._for_itself(link, here, number, number in selfish, levels, tick)
@@ -198,10 +199,13 @@ class GivingWay:
             return {}
         by_class = self._by_class(self._scene.members[link])
         places = yielders(self._scene, link, tick.decisions.egress, {one.number for one in spared}, by_class)
+        if not spared and not places:  # nobody is held back
+            del here.states[_ALL]
+            return {}
         state = self._step(link, here, _ALL, now, places, tick)
         if state.is_futile:
             for one in spared:  # but not for who waits less, whom it may have helped
-                if (levels[one.number].value or 0.0) > self._pace.helped * state.first_level:
+                if (levels[one.number].value or 0.0) >= self._pace.helped * state.first_level:
                     self._no_use.begin((_ALL, one.number), tick.at_s)
             del here.states[_ALL]
             return {}
@@ -259,7 +263,8 @@ class GivingWay:
         for one in here.whom[:1]:
             inputs |= inputs_of(self._accounts.of(one.number))
         whom = ", ".join(one.name for one in here.whom)
-        return Move(place[0], "egress", f"class {place[1]}", before, after, why(before, after, whom, link), inputs)
+        reason = why(before, after, whom, link, here.is_missed)
+        return Move(place[0], "egress", f"class {place[1]}", before, after, reason, inputs)
 
     def _told(self, one: Watched, tick: Tick) -> str:
         """Which of its objectives are violated now, and what becomes of it."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from controller.allocation.actuator import Direction
-from controller.allocation.class_figures import ClassFigures, ClassOfQueue, ClassState, after, figures
+from controller.allocation.class_figures import ClassFigures, ClassOfQueue, ClassState, after, figures, keep
 from controller.allocation.samples import PORT_RX_PACKETS, PORT_TX_PACKETS, QueueCounters, VifCounters
 from controller.allocation.settings import Settings
 from controller.measure.counted import Counted
@@ -39,10 +39,11 @@ class QueueFigures:
         self._classes[sample.chassis] = after(before, dict(_by_class(sample)), sample.time_s)
         self._heard_s[sample.chassis] = self._clock()
 
-    def keep(self, chassis: Collection[str]) -> None:
-        """Forgets all others."""
+    def keep(self, chassis: Collection[str], vifs: Collection[int]) -> None:
+        """Forgets all others. vifs: numbers."""
         for gone in self._heard_s.keys() - chassis:
             del self._heard_s[gone], self._classes[gone]
+        self._classes = {name: keep(state, vifs) for name, state in self._classes.items()}
 
     def is_told(self, vif: VirtualInterface) -> bool:
         """Whether the agent of its host says now what waits there: it has been silent for no longer than rates hold."""

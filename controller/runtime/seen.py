@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from controller.allocation.decision import Move
+from controller.allocation.settings import Settings
 from controller.runtime.exposition import render
 from controller.runtime.history import History
 from controller.runtime.metrics import Around, Metrics
@@ -29,7 +30,7 @@ class Seen:
     def remember(self, tick: Tick, moves: Sequence[Move]) -> None:
         self._history.remember(tick, moves)
         if tick.counted is not None:
-            self._totals.add(tick.counted)
+            self._totals.add(tick.counted, tick.at_s - Settings().stale_after_ticks * tick.interval_s)
         if tick.world is not self._world:
             self._totals.keep({vif.number for vif in tick.world.snapshot.interfaces.values()})
             self._world = tick.world

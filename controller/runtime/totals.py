@@ -4,6 +4,7 @@ Pure."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 
 import numpy as np
@@ -22,17 +23,21 @@ class Totals:
 
     def __init__(self) -> None:
         self.keys: Numbers = np.zeros(0, dtype=np.int64)
-        self.value: FloatArray = np.zeros((0, len(BLOCK_OF_COLUMN)))  # of gauges: as it is now; NaN: never read
+        self.value: FloatArray = np.zeros((0, len(BLOCK_OF_COLUMN)))  # of gauges: as it is now; NaN: not known
         self._read = self.value
 
-    def add(self, counted: CounterState) -> None:
+    def add(self, counted: CounterState, stale_before_s: float = -math.inf) -> None:
+        """stale_before_s: by our clock; gauges of queues that have had no rate since then are not of now."""
         if not np.isin(counted.keys, self.keys).all():
             self._have(np.union1d(self.keys, counted.keys))
-        now = np.full_like(self.value, np.nan)
-        now[np.searchsorted(self.keys, counted.keys)] = counted.value
+        now, gauges = np.full_like(self.value, np.nan), np.full_like(self.value, np.nan)
+        rows = np.searchsorted(self.keys, counted.keys)
+        now[rows] = counted.value
+        is_old = np.isfinite(counted.seen_s) & (counted.seen_s < stale_before_s)
+        gauges[rows] = np.where(is_old[:, BLOCK_OF_COLUMN], np.nan, counted.value)
         more = np.where(np.isnan(self._read), now, gained(self._read, now))
         grown = np.where(np.isnan(self.value), 0.0, self.value) + more
-        self.value = np.where(np.isnan(more), self.value, np.where(GAUGES, now, grown))
+        self.value = np.where(GAUGES, gauges, np.where(np.isnan(more), self.value, grown))
         self._read = np.where(np.isnan(now), self._read, now)
 
     def keep(self, vifs: Collection[int]) -> None:

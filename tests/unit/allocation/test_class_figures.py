@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.allocation.class_figures import ClassFigures, ClassOfQueue, ClassState, after, figures
+from controller.allocation.class_figures import ClassFigures, ClassOfQueue, ClassState, after, figures, keep
 from controller.measure.counted import counted
 
 BULK: ClassOfQueue = ("egress", "bulk")
@@ -54,10 +54,31 @@ def test_vifs_come_and_go() -> None:
     assert bulk(state).passed_kbps == 8.0 and bulk(state, 9) == ClassFigures(None, None, None, 0, 5, 0)
     state = told(state, 3.0, v9=(1005, 2, 0, 0))
     assert figures(state, 7)["egress"] == {} and bulk(state, 9).passed_kbps == 8.0
-    assert after(state, {}, 4.0).queues == {}
+    assert figures(after(state, {}, 4.0), 9)["egress"] == {}
 
 
 def test_of_a_host_that_has_fallen_silent_totals_alone_are_known() -> None:
     state = told(told(ClassState(), 1.0, v7=(0, 0, 0, 0)), 2.0, v7=(1000, 1, 2, 300))
     assert bulk(state).backlog_bytes == 300
     assert figures(state, 7, is_stale=True)["egress"]["bulk"] == ClassFigures(None, None, None, None, 1000, 2)
+
+
+def test_a_queue_that_is_missing_for_a_while_goes_on_where_it_was() -> None:
+    state = told(told(ClassState(), 1.0, v7=(6_000_000, 600, 10, 0)), 2.0, v7=(0, 0, 0, 0))
+    state = told(state, 3.0, v7=(4_000_000, 400, 5, 0))
+    state = told(state, 4.0)
+    assert figures(state, 7)["egress"] == {}
+    state = after(state, {}, 5.0)
+    state = told(state, 6.0, v7=(4_500_000, 450, 6, 0), v9=(1, 1, 0, 0))
+    assert bulk(state) == ClassFigures(None, None, None, 0, 10_500_000, 16)
+    state = told(told(state, 7.0), 8.0, v7=(1000, 1, 0, 0))  # it was made anew meanwhile
+    assert bulk(state).passed_bytes == 10_501_000
+    assert bulk(told(state, 9.0, v7=(2000, 2, 0, 0))).passed_kbps == 8.0
+
+
+def test_what_is_gone_for_good_is_forgotten() -> None:
+    state = told(told(ClassState(), 1.0, v7=(1000, 1, 0, 0), v9=(5, 1, 0, 0)), 2.0, v9=(1005, 2, 0, 0))
+    state = told(keep(state, {9}), 3.0, v7=(2000, 2, 0, 0), v9=(2005, 3, 0, 0))
+    assert bulk(state).passed_bytes == 2000 and bulk(state).passed_kbps is None  # another VIF of the same number
+    assert bulk(state, 9) == ClassFigures(8.0, 8.0, 0.0, 0, 2005, 0)
+    assert figures(keep(state, set()), 9)["egress"] == {}

@@ -201,3 +201,13 @@ def test_what_waits_is_what_waits_now() -> None:
     for waiting in (500.0, 20.0):
         totals.add(counted({1: {SENT: 1.0, WAITING: waiting}}))
     assert totals.value[0, WAITING] == 20.0
+
+
+def test_what_waited_in_a_queue_that_is_gone_does_not_wait_for_ever() -> None:
+    """Its counters count on when it comes back."""
+    totals, read = Totals(), counted({1: {SENT: 1.0, WAITING: 500.0}})
+    seen = replace(read, seen_s=np.full_like(read.seen_s, 10.0))
+    totals.add(seen, stale_before_s=9.0)
+    assert totals.value[0, [SENT, WAITING]].tolist() == [1.0, 500.0]
+    totals.add(seen, stale_before_s=10.5)
+    assert totals.value[0, SENT] == 1.0 and np.isnan(totals.value[0, WAITING])

@@ -32,6 +32,7 @@ classes:
   bulk: {share: 10 %}
 policies:
   quiet: {egress: {guarantee: 5 mbit}, slo: {latency: 5 ms, loss: 1 %}}
+  lossless: {egress: {guarantee: 5 mbit}, slo: {loss: 0 %}}
   sure: {egress: {guarantee: 20 mbit}}
   free: {}
   split: {egress: {guarantee: 10 mbit}, slo: {latency: 5 ms}, rules: [allow: {class: fast, service: tcp/1}]}
@@ -135,6 +136,48 @@ def test_what_helps_nothing_ends_and_is_not_tried_again_at_once() -> None:
     assert played.second({QUIET: paths(50.0)}, 60) == []
     played.second({QUIET: paths(1.0)}, 2)
     assert played.second({QUIET: paths(50.0)}, 60) == []  # nor when it held meanwhile
+
+
+def test_a_loss_of_nothing_at_all_that_cannot_be_had_ends_as_any_other() -> None:
+    played = Played(world(v1="lossless", v2="sure", v3="free"))
+    played.second({QUIET: paths(1.0, loss=0.005)}, 120)
+    assert played.actor.class_kbps == {}
+    assert "and it was no better for it" in played.actor.lines[0]
+
+
+def test_where_nobody_could_give_way_nobody_who_comes_is_held_back() -> None:
+    played = Played(world(v1="quiet"))
+    played.second({QUIET: paths(50.0)}, 4)
+    played.second({QUIET: paths(1.0)}, 10)
+    assert played.actor.document()["links"] == {}
+    played.world = world(v1="quiet", v3="free")
+    played.offered |= {FREE: offering(80e3, True)}
+    played.second({QUIET: paths(1.0)}, 10)
+    assert played.actor.class_kbps == {}
+
+
+def test_who_comes_while_there_is_nothing_left_is_held_back_for_a_while_only() -> None:
+    played = Played(world(v1="quiet"))
+    played.second({QUIET: paths(50.0)}, 4)
+    played.world = world(v1="quiet", v3="free")
+    for _ in range(180):
+        caps = played.actor.class_kbps
+        played.offered |= {FREE: offering(min(80e3, caps.get(FREE, {}).get("normal", 1e9)), True)}
+        played.second({QUIET: paths(1.0)})
+    assert played.actor.class_kbps == {} and played.actor.document()["links"] == {}
+
+
+def test_who_is_cut_as_another_wakes_is_not_told_of_a_violation() -> None:
+    played = Played(world())
+    played.offered |= {FREE: offering(0.0)}
+    played.second({QUIET: paths(50.0)}, 6)
+    played.second({QUIET: paths(1.0)}, 20)
+    played.offered |= {FREE: offering(39e3, True)}
+    moves = played.second({QUIET: paths(1.0)}, 4)
+    cuts = [move for move in moves if move.before is not None and move.after is not None and move.after < move.before]
+    assert cuts and {move.why for move in cuts} == {
+        "others on uplink up0 of h1 want more of what is left to them while the objectives of v1 recover"
+    }
 
 
 def test_who_claims_to_wait_again_and_again_holds_others_back_ever_less() -> None:

@@ -121,7 +121,7 @@ def test_of_an_agent_that_has_fallen_silent_totals_alone_are_told() -> None:
 def test_of_a_chassis_that_is_gone_nothing_is_kept() -> None:
     shown = Shown()
     shown.tick(1, VifSample(uplink=queue(1), uplink_classes={"bulk": queue(1)}))
-    shown.queues.keep({"h1"})
+    shown.queues.keep({"h1"}, {1, 2, 3})
     assert shown.queues.classes(vif(1))["egress"]
-    shown.queues.keep({"h2"})
+    shown.queues.keep({"h2"}, {1, 2, 3})
     assert not shown.queues.classes(vif(1))["egress"] and not shown.queues.is_told(vif(1))
