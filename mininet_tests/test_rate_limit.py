@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lab.children import wait_until
 from lab.frames import tcp_frame_kbps
 from lab.tcp import tcp_flow
 from mininet_tests.measure import SETTLE_S, await_rates, flows
@@ -32,7 +33,8 @@ def first_two_share_ten(rates: list[float]) -> bool:
 def test_egress_by_a_meter(network: WeirNetwork, hosts: dict[str, Host]) -> None:
     """One meter for all that h1 sends, to its own switch and to the other; h5 beside it is not touched."""
     network.apply(limited(h1="egress: {limit: 10 mbit}"))
-    assert "rate=10000" in network.ovs.ofctl("dump-meters", "s1")
+    # one that was lower a moment ago rises as soon as it has earned its burst
+    wait_until(lambda: "rate=10000" in network.ovs.ofctl("dump-meters", "s1"), "the meter has its new rate")
     with flows((hosts["h1"], hosts["h3"]), (hosts["h1"], hosts["h5"]), (hosts["h5"], hosts["h6"])) as made:
         started_s = max(flow.offer(OFFERED_MBIT if place < 2 else 5.0) for place, flow in enumerate(made))
         await_rates(made, started_s + SETTLE_S, WINDOW_S, first_two_share_ten)
