@@ -48,6 +48,16 @@ class OpenVSwitch(Session):
         statuses = [] if row is None else [port_rows.status(port) for port in row.ports if port.name != bridge]
         return {status.name: status for status in sorted(statuses, key=lambda status: status.name)}
 
+    def elsewhere(self, bridge: str) -> Mapping[str, str]:
+        """The ports of all other bridges, each with the words in which `apply` refuses to make it on this one."""
+        return {
+            port.name: f"{self.remote}: port {port.name} is on bridge {other.name} already. "
+            f"Take it off there: ovs-vsctl del-port {other.name} {port.name}."
+            for other in self.rows("Bridge").values()
+            if other.name != bridge
+            for port in other.ports
+        }
+
     def port_types(self) -> frozenset[str]:
         """Types of port that this switch can make, as in Interface.type."""
         return frozenset(
@@ -130,7 +140,7 @@ class OpenVSwitch(Session):
         else:
             bridge_row.mend(change, row, config)
             on_bridge = {port.name: port for port in row.ports}
-        self._refuse_ports_of_other_bridges(config, on_bridge)
+        self._refuse_ports_of_other_bridges(config)
         queues = port_rows.NoopQueues(change, config.owner, self.rows("QoS"))
         policers = PortPolicers(change, config.owner, self.rows("QoS"), self.rows("Queue"))
         for port in config.ports.values():
@@ -151,19 +161,11 @@ class OpenVSwitch(Session):
                     queues.mend(port_row, False)
         policers.finish()
 
-    def _refuse_ports_of_other_bridges(self, config: BridgeConfig, on_bridge: Mapping[str, Any]) -> None:
-        elsewhere = {
-            port.name: bridge.name
-            for bridge in self.rows("Bridge").values()
-            if bridge.name != config.name
-            for port in bridge.ports
-        }
+    def _refuse_ports_of_other_bridges(self, config: BridgeConfig) -> None:
+        elsewhere = self.elsewhere(config.name)
         for port in config.ports.values():
             if port.create and port.name in elsewhere:
-                raise Refused(
-                    f"{self.remote}: port {port.name} is on bridge {elsewhere[port.name]} already. "
-                    f"Take it off there: ovs-vsctl del-port {elsewhere[port.name]} {port.name}."
-                )
+                raise Refused(elsewhere[port.name])
 
     def _take_back(self, change: Transaction, bridge: str, owner: str) -> None:
         row = self._bridge_row(bridge)  # None: deleted by hand, with its ports, but not what those referred to

@@ -89,7 +89,10 @@ def apply(
     with opened(state_dir) as (_, database):
         _say_warnings(policy.knowingly(policies, database.snapshot()))
         version = policy.apply(database, texts, name(), reason)
-    document({"version": version}) if as_json else say(f"policy version {version} is in force")
+        newer = policy.replaced(version, database.snapshot())
+    if as_json:
+        document({"version": version})
+    _say_in_force(version, "", newer, as_json)
 
 
 @app.command()
@@ -169,10 +172,10 @@ def rollback(
         policies = policy.check(target.files)
         _say_warnings([*policy.shortfall(policies), *policy.knowingly(policies, database.snapshot())])
         now = history.rollback(database, target, name(), reason)
+        newer = policy.replaced(now, database.snapshot())
     if as_json:
         document({"version": now, "rollback_to": target.version})
-    else:
-        say(f"policy version {now} is in force, with the texts of version {target.version}")
+    _say_in_force(now, f", with the texts of version {target.version}", newer, as_json)
 
 
 def _remarks(policies: PolicySet) -> list[Finding]:
@@ -182,6 +185,13 @@ def _remarks(policies: PolicySet) -> list[Finding]:
     from policies.lint import lint
 
     return sorted([*unenforced(policies), *kept_otherwise(policies), *lint(policies)])
+
+
+def _say_in_force(version: int, of_it: str, newer: str | None, as_json: bool) -> None:
+    if newer is not None:
+        say(f"warning: {newer}")
+    elif not as_json:
+        say(f"policy version {version} is in force{of_it}")
 
 
 def _say_warnings(found: Iterable[Finding | str]) -> None:

@@ -63,6 +63,7 @@ def _bring_up(request: Request, directory: StateDir, texts: Mapping[str, str]) -
 
 def _apply(directory: StateDir, texts: Mapping[str, str]) -> None:
     with WeirDb(f"unix:{directory.weir_db_socket}") as database:
+        database.connect()  # else it knows of no VIFs, and nothing is said of them
         for line in policy.knowingly(policy.check(texts), database.snapshot()):
             say(f"warning: {line}")
         policy.apply(database, texts, operator.name(), "weir up")

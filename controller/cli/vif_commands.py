@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from controller.cli import vif_options as options
 from controller.cli.options import JsonOption, StateDirOption
 from controller.cli.output import document, fields, say, table, warnings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from controller.client.weir import Weir
+    from ovsdb.rows import VirtualInterface
 
 app = typer.Typer(help="Create, change, show and delete VIFs.", no_args_is_help=True, rich_markup_mode=None)
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
@@ -47,6 +54,8 @@ def create(
     from controller.cli import vif_requests, vif_views
     from controller.cli.progress import progress
     from controller.client.weir import Weir
+    from controller.intent.errors import Partly
+    from ovsdb.session import DatabaseError
 
     own = vif_requests.numbers(egress, ingress)
     request = vif_requests.VifRequest(
@@ -67,11 +76,16 @@ def create(
     )
     requests = [request] if count is None else vif_requests.many(request, count)
     with Weir(state_dir, warnings()) as weir:
-        with progress(len(requests), "created") as told:
-            made = weir.create(requests, told)
+        try:
+            with progress(len(requests), "created") as told:
+                made = weir.create(requests, told)
+        except Partly as partly:
+            if as_json:
+                with suppress(DatabaseError):  # what stands against the others is to be said all the same
+                    document(_described(weir, partly.done))
+            raise
         if as_json:
-            shown = [weir.describe(one) for one in made]
-            document(shown[0] if count is None else shown)
+            document(weir.describe(made[0]) if count is None else _described(weir, made))
         elif count is None:
             vif_views.print_attachment(weir.attachment(made[0]))
 
@@ -123,8 +137,18 @@ def set_(
         if not is_changed:
             say(f"nothing to change: {', '.join(one.name for one in vifs)}: it is so already.")
         if as_json:
-            shown = [weir.describe(one) for one in vifs]
-            document(shown[0] if len(names) == 1 else shown)
+            document(weir.describe(names[0]) if len(names) == 1 else _described(weir, vifs))
+
+
+def _described(weir: Weir, vifs: Sequence[str | VirtualInterface]) -> list[dict[str, Any]]:
+    """But for those that somebody else has deleted meanwhile."""
+    from controller.system.errors import WrongRequest
+
+    found = []
+    for one in vifs:
+        with suppress(WrongRequest):
+            found.append(weir.describe(one))
+    return found
 
 
 @app.command("list")

@@ -65,6 +65,7 @@ class Convergence:
         self._bridge_wanted: tuple[BridgeConfig, float] | None = None  # and since when
         self._bridge_in_force: BridgeConfig | None = None
         self._ports_seen: tuple[int, Mapping[str, PortStatus]] = (-1, {})
+        self._elsewhere_seen: tuple[int, Mapping[str, str]] = (-1, {})
         self._held_open: set[str] = set()  # devices that vswitchd has, or may still have open
         self._queue_faults = Faults()
         self._with_trees: frozenset[str] = frozenset()
@@ -128,6 +129,12 @@ class Convergence:
             self._ports_seen = self._switch.generation, self._switch.ports(self._config.bridge)
         return self._ports_seen[1]
 
+    def _elsewhere(self) -> Mapping[str, str]:
+        """Why ports of other bridges cannot be on ours, as the database has them now."""
+        if self._elsewhere_seen[0] != self._switch.generation:
+            self._elsewhere_seen = self._switch.generation, self._switch.elsewhere(self._config.bridge)
+        return self._elsewhere_seen[1]
+
     def _view(self, snapshot: Snapshot, now_s: float) -> PassView:
         policies, facts = self._policy.policies, self._switch.facts()
         return PassView(snapshot, self._ports(), self._held_open, now_s, policies, facts.port_types, facts.offloads)
@@ -142,6 +149,9 @@ class Convergence:
 
     def _limited(self, vif: VirtualInterface, made: Made, rates: Rates, abilities: Mapping[str, str]) -> VifInPass:
         """With the limits that hold for it. One that its device cannot keep is a fault if the policy asks for it."""
+        if made.port is not None and made.port.create and made.port.name in self._elsewhere():
+            # the switch would refuse the whole bridge for it: without this port the others go on
+            made = replace(made, port=None, fault=made.fault or self._elsewhere()[made.port.name])
         if made.port is None:
             return VifInPass(vif, made, fault=made.fault)
         try:
@@ -225,7 +235,8 @@ class Convergence:
         faults = self._making.sweep(wanted, self._view(snapshot, now_s))
         try:
             if self._swept_for != self._with_trees:
-                devices = {*self._ports(), *self._config.uplinks.values()}
+                taken_off = self._swept_for or ()  # a device that is no port any more has its tree still
+                devices = {*self._ports(), *self._config.uplinks.values(), *taken_off}
                 self._trees.remove_own(devices - self._with_trees)
                 self._swept_for = self._with_trees
         except HostError as fault:

@@ -26,10 +26,11 @@ class Process:
 def start_time(pid: int) -> int | None:
     """When a process was started, in clock ticks since boot; None when there is no such process, or it is a zombie.
 
-    Source: proc(5), /proc/pid/stat, fields 3 and 22; the name in field 2 may hold spaces and parentheses.
+    Source: proc(5), /proc/pid/stat, fields 3 and 22. The name in field 2 is what its owner likes: it may hold spaces
+    and parentheses, and need not be text.
     """
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return None
-    return None if fields[0] in "ZX" else int(fields[19])
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])

@@ -220,6 +220,6 @@ def remove(link: int | str, netns: Path | None = None) -> list[Change]:
     return apply(link, None, netns)
 
 
-def read_samples(link: int | str, netns: Path | None = None) -> Mapping[int, QueueSample]:
-    with TrafficControl(netns) as control:
+def read_samples(link: int | str, netns: Path | None = None, port: int = 0) -> Mapping[int, QueueSample]:
+    with TrafficControl(netns, port) as control:
         return control.read_samples(link)

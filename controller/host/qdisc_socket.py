@@ -26,6 +26,7 @@ _CAPPED, _EXTENDED = 0x100, 0x200  # flags of an answer
 _BATCH = 128  # requests a send; their answers fit the receive buffer
 _RECEIVE_BYTES = 1 << 20
 _DUMP_ATTEMPTS = 5
+_MOST_SEQUENCE = 2**32 - 1  # the field has 32 bits
 _TIMEOUT_S = 10.0  # the kernel answers at once, or something is very wrong
 
 
@@ -51,12 +52,7 @@ class QdiscSocket:
         self._socket.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
         self._socket.setsockopt(_SOL_NETLINK, _STRICT_CHECK, 1)  # a dump of some is of those, not of everything
         self._socket.settimeout(_TIMEOUT_S)
-        try:
-            self._socket.bind((port, 0))  # now, so that `port` is known
-        except OSError as fault:
-            if not port or fault.errno != errno.EADDRINUSE:
-                raise
-            self._socket.bind((0, 0))
+        bind(self._socket, port)  # now, so that `port` is known
         self._sequence = 0
 
     def __enter__(self) -> QdiscSocket:
@@ -114,6 +110,8 @@ class QdiscSocket:
 
     def _send(self, requests: Sequence[Request]) -> int:
         """Returns the sequence number of the first; the others follow on."""
+        if self._sequence + len(requests) > _MOST_SEQUENCE:
+            self._sequence = 0
         first = self._sequence + 1
         self._sequence += len(requests)
         self._socket.send(
@@ -139,6 +137,16 @@ class QdiscSocket:
             messages.append((type_, flags, sequence, data[place + _HEADER.size : place + length]))
             place += (length + 3) & ~3
         return messages
+
+
+def bind(link: socket.socket, port: int) -> None:
+    """To the port, if nobody has that in the namespace; otherwise, and for 0, to one that the kernel chooses."""
+    try:
+        link.bind((port, 0))
+    except OSError as fault:
+        if not port or fault.errno != errno.EADDRINUSE:
+            raise
+        link.bind((0, 0))
 
 
 def _refusal(request: Request, flags: int, body: bytes) -> KernelRefusal | None:

@@ -159,11 +159,12 @@ class QueueSamples:
 
     def _visit(self, wish: Wish) -> QueueSample | None:
         end = self._links.get(wish.arrives_at or "")
-        body = visits.root_qdisc(wish.netns, end.peer) if wish.netns and end and end.peer else None
+        port = self._own.port
+        body = visits.root_qdisc(wish.netns, end.peer, port) if wish.netns and end and end.peer else None
         if body is not None:
             return QueueSample(*self._reader.row(body))
         try:
-            return qdisc.read_samples(wish.device, wish.netns).get(0)
+            return qdisc.read_samples(wish.device, wish.netns, port).get(0)
         except HostError as fault:
             log.debug("%s", fault)  # the audit finds it, and reports it
             return None

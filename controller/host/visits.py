@@ -9,6 +9,7 @@ from pathlib import Path
 from controller.host import namespace
 from controller.host.errors import HostError
 from controller.host.qdisc_codec import ask_qdisc, class_id
+from controller.host.qdisc_socket import bind
 from controller.host.queue_tree import ROOT
 
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
@@ -16,9 +17,10 @@ _REQUEST, _NEW_QDISC = 0x1, 36
 _ANSWER_BYTES = 4096
 
 
-def root_qdisc(netns: Path, ifindex: int) -> bytes | None:
+def root_qdisc(netns: Path, ifindex: int, port: int) -> bytes | None:
     """What the kernel says of the outermost qdisc of a device, without the netlink header.
 
+    port: to ask from, see QdiscSocket: whoever hears of changes there is told the answer, too, and passes over ours.
     None: it has none of its own, or could not be asked.
     """
     request = ask_qdisc(ifindex, ROOT)
@@ -28,6 +30,7 @@ def root_qdisc(netns: Path, ifindex: int) -> bytes | None:
             namespace.entered(netns),
             socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as link,
         ):
+            bind(link, port)
             link.send(message + request.body)
             answer = link.recv(_ANSWER_BYTES, socket.MSG_DONTWAIT)  # the kernel answers within the call that asks
     except (OSError, HostError):

@@ -65,7 +65,8 @@ def create_many(
 ) -> list[VirtualInterface]:
     """Likewise many: one that cannot be does not keep the others from being.
 
-    progress: called with how many are in force, of how many. deadline_s: without anything moving.
+    Returns those that nobody has deleted since they were in force. progress: called with how many are in force, of how
+    many. deadline_s: without anything moving.
     Raises Partly when some are in force and the others, each named with its reason, are not there; Rejected and
     NotInForce when none is. A host that fails as a whole, and an interruption, end it: what is in force then stays.
     """
@@ -90,7 +91,7 @@ def create_many(
         lines.append(f"{len(made)} of {len(requests)} VIFs were created; nothing is left of the other {rest}.")
         raise Partly(lines, made)
     snapshot = db.snapshot()
-    return [snapshot.interfaces[name] for name in made]
+    return [snapshot.interfaces[name] for name in made if name in snapshot.interfaces]
 
 
 def batches(items: Sequence[_Item]) -> Iterator[tuple[int, Sequence[_Item]]]:

@@ -32,7 +32,7 @@ def recall(db: WeirDb, version: int | None) -> Recalled:
 
 
 def rollback(db: WeirDb, target: Recalled, by: str, reason: str = "", deadline_s: float = policy.DEADLINE_S) -> int:
-    """Applies the texts of an earlier version again. Returns the version that is in force then.
+    """Applies the texts of an earlier version again. Returns the version that they are then, as `policy.apply` does.
 
     It is a new one, but where those texts are in force already. Raises what `policy.apply` raises.
     """

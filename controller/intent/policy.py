@@ -62,7 +62,8 @@ def knowingly(policies: PolicySet, snapshot: Snapshot) -> list[str]:
 
 
 def apply(db: WeirDb, files: Mapping[str, str], by: str, reason: str = "", deadline_s: float = DEADLINE_S) -> int:
-    """Replaces the whole policy set; returns its version once it is in force on every chassis.
+    """Replaces the whole policy set; returns its version once it is in force on every chassis. Somebody else may have
+    replaced it by a newer one by then: see `replaced`.
 
     Applying what is in force already writes nothing. Raises PolicyErrors and Rejected (nothing is changed), NotInForce
     (it is written, and comes into force where it is not as soon as what is in the way has gone), DatabaseError.
@@ -78,7 +79,15 @@ def apply(db: WeirDb, files: Mapping[str, str], by: str, reason: str = "", deadl
     if lines:
         kept = "The policy stands in the Weir DB: it comes into force there when agent and controller act on it."
         raise NotInForce([*lines, kept])
-    return snapshot.policy_version
+    return base.policy_version + (cfg != base.cfg)  # the one that was in force already, when nothing was written
+
+
+def replaced(version: int, snapshot: Snapshot) -> str | None:
+    """What is to be said to whoever applied `version`, when that is not the one in force any more."""
+    newest = snapshot.policy_version
+    if newest == version:
+        return None
+    return f"policy version {version} was replaced by version {newest} meanwhile. See weir policy history."
 
 
 def submit(db: WeirDb, files: Mapping[str, str], by: str, reason: str = "") -> int:

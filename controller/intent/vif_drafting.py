@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from controller.intent.addresses import BadAddress
@@ -46,14 +46,25 @@ def draft(requests: Sequence[VifRequest], snapshot: Snapshot, policies: PolicySe
 def draft_each(requests: Sequence[VifRequest], snapshot: Snapshot, policies: PolicySet, system_id: str) -> Draft:
     """Likewise, but those that cannot be do not keep the others from being; the first ones come first."""
     desk, faults = _at_the_desk(requests, snapshot, policies, system_id)
-    present = [member(vif, policies) for vif in snapshot.interfaces.values()]
-    kept = desk.vifs
-    while (broken := _first_broken(policies, present, kept, snapshot)) is not None:
+    kept, broken = within_promises(desk.vifs, snapshot, policies)
+    return Draft(tuple(kept), desk.next_number, (*faults, *broken))
+
+
+def within_promises(
+    vifs: Sequence[VirtualInterface], snapshot: Snapshot, policies: PolicySet, known: Collection[Breach] = ()
+) -> tuple[list[VirtualInterface], list[Fault]]:
+    """Those that may be, in the place of those of the same names in the snapshot, and what each of the others breaks.
+
+    known: breaches that are not held against them, beside those that there are.
+    """
+    kept, faults = list(vifs), list[Fault]()
+    while (broken := _first_broken(policies, kept, snapshot, known)) is not None:
         at, breach = broken
-        refused = [vif for vif in kept[at:] if _weight(vif) == _weight(kept[at])]  # none of them fits any better
+        like = _weights(kept[at], snapshot)
+        refused = [vif for vif in kept[at:] if _weights(vif, snapshot) == like]  # none of them fits any better
         faults += [(vif.name, _of_one(breach)) for vif in refused]
         kept = [vif for vif in kept if vif not in refused]
-    return Draft(tuple(kept), desk.next_number, tuple(faults))
+    return kept, faults
 
 
 def said(faults: Iterable[Fault]) -> list[str]:
@@ -68,7 +79,7 @@ def broken_promises(
     policies: PolicySet, before: Sequence[Member], after: Sequence[Member], snapshot: Snapshot
 ) -> list[Breach]:
     """What `after` would break that `before` does not break already, or not by as much. snapshot: its hosts alone."""
-    return worse(_all_breaches(policies, before, snapshot), _all_breaches(policies, after, snapshot))
+    return worse(all_breaches(policies, before, snapshot), all_breaches(policies, after, snapshot))
 
 
 def worse(before: Iterable[Breach], after: Iterable[Breach]) -> list[Breach]:
@@ -79,7 +90,8 @@ def worse(before: Iterable[Breach], after: Iterable[Breach]) -> list[Breach]:
     return [one for one in after if _about(one) not in known or _excess(one) > known[_about(one)]]
 
 
-def _all_breaches(policies: PolicySet, members: Sequence[Member], snapshot: Snapshot) -> list[Breach]:
+def all_breaches(policies: PolicySet, members: Sequence[Member], snapshot: Snapshot) -> list[Breach]:
+    """Promises to `members` that cannot be kept. snapshot: its hosts alone."""
     short = short_buffers(policies, members, send_buffers(snapshot), devices_of(snapshot))
     return [*breaches(policies, members), *short]
 
@@ -108,13 +120,15 @@ def _at_the_desk(
 
 
 def _first_broken(
-    policies: PolicySet, present: Sequence[Member], vifs: Sequence[VirtualInterface], snapshot: Snapshot
+    policies: PolicySet, vifs: Sequence[VirtualInterface], snapshot: Snapshot, known: Collection[Breach]
 ) -> tuple[int, Breach] | None:
     """The first VIF that breaks a promise, as those before it break none; None: all together break none."""
+    present = {vif.name: member(vif, policies) for vif in snapshot.interfaces.values()}
+    members = [(vif.name, member(vif, policies)) for vif in vifs]
 
     def broken(count: int) -> list[Breach]:
-        after = [*present, *(member(vif, policies) for vif in vifs[:count])]
-        return broken_promises(policies, present, after, snapshot)
+        after = {**present, **dict(members[:count])}
+        return worse(known, broken_promises(policies, [*present.values()], [*after.values()], snapshot))
 
     if not broken(len(vifs)):
         return None
@@ -125,9 +139,13 @@ def _first_broken(
     return unsound - 1, broken(unsound)[0]
 
 
-def _weight(vif: VirtualInterface) -> object:
-    """What admission sees of a VIF."""
-    return vif.policy, vif.segment, vif.chassis, dict(vif.egress), dict(vif.ingress)
+def _weights(vif: VirtualInterface, snapshot: Snapshot) -> tuple[object, object]:
+    """What admission sees of a VIF, and of the one in whose place it comes."""
+    return _weight(vif), _weight(snapshot.interfaces.get(vif.name))
+
+
+def _weight(vif: VirtualInterface | None) -> object:
+    return None if vif is None else (vif.policy, vif.segment, vif.chassis, dict(vif.egress), dict(vif.ingress))
 
 
 def _of_one(breach: Breach) -> str:

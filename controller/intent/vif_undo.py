@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from controller.intent.errors import NotInForce, Rejected
-from controller.intent.vif_change import undone
+from controller.intent.vif_drafting import said
+from controller.intent.vif_return import returning
 from controller.intent.wait import Change, await_in_force
 from controller.intent.writing import write
 from ovsdb.rows import Snapshot, VirtualInterface
 from ovsdb.session import DatabaseError
 from ovsdb.weir_db import Command, WeirDb
-from policies.parser import parse
 
 
 def take_away(db: WeirDb, change: Change, names: Collection[str], deadline_s: float) -> str | None:
@@ -38,7 +38,8 @@ def take_away(db: WeirDb, change: Change, names: Collection[str], deadline_s: fl
 
 
 def put_back(db: WeirDb, change: Change, before: Sequence[VirtualInterface], deadline_s: float) -> str | None:
-    """Makes those of the VIFs that are still as they were changed what they were `before`; waits, but does not insist.
+    """Makes those of the VIFs that are still as they were changed what they were `before`, unless others have taken
+    that meanwhile; waits, but does not insist.
 
     Returns why that could not be done; None: it was.
     """
@@ -46,13 +47,12 @@ def put_back(db: WeirDb, change: Change, before: Sequence[VirtualInterface], dea
     stays: list[str] = []
 
     def decide(base: Snapshot) -> Command:
-        policies = parse(base.files)
-        ours = [(base.interfaces[old.name], old) for old in before if is_of(change, base.interfaces.get(old.name))]
-        fits = [old.policy in policies.nodes and old.segment in policies.segments for _, old in ours]
-        stays[:] = [old.name for (_, old), fit in zip(ours, fits, strict=True) if not fit]
+        ours = [old for old in before if is_of(change, base.interfaces.get(old.name))]
+        fitting, faults = returning(ours, change.base, base)
+        stays[:] = said(faults)
         hosts.clear()
-        hosts.update(hosts_of(base, [old.name for _, old in ours]))
-        return Command(change=tuple(undone(now, old) for (now, old), fit in zip(ours, fits, strict=True) if fit))
+        hosts.update(hosts_of(base, [old.name for old in ours]))
+        return Command(change=tuple(fitting))
 
     try:
         cfg, base = write(db, decide, f"roll back of change {change.cfg}")
@@ -62,7 +62,7 @@ def put_back(db: WeirDb, change: Change, before: Sequence[VirtualInterface], dea
     except DatabaseError as fault:
         return f"undo failed: {fault} See weir vif show for what it is now."
     if stays:
-        return f"undo failed for {', '.join(stays)}: its policy or segment has gone meanwhile. Set it again."
+        return " ".join(f"undo failed for {line}" for line in stays) + " Set it again."
     return None
 
 

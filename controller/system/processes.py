@@ -62,7 +62,7 @@ def _look(pid: int, state_dir: str) -> Running | None:
         environment = _environment(pid)
         if environment.get(STATE_DIR_MARK) != state_dir or PROCESS_MARK not in environment:
             return None
-        ours = _users(pid) == {str(os.geteuid())}
+        ours = _users(pid) == {os.geteuid()}
         ticks, leader = start_time(pid), os.getsid(pid) == pid
     except OSError:
         return None
@@ -85,10 +85,14 @@ def _environment(pid: int) -> Mapping[str, str]:
     return {key: value for key, _, value in pairs}
 
 
-def _users(pid: int) -> set[str]:
-    """Real, effective, saved and file system user. One alone would not do: su and its like run as root for anybody."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(set(line.split()[1:]) for line in lines if line.startswith("Uid:"))
+def _users(pid: int) -> set[int]:
+    """Real, effective, saved and file system user. One alone would not do: su and its like run as root for anybody.
+
+    Read as bytes, in lines that end as the kernel ends them: the name in the first one is what its owner likes. That
+    may be no text, or a carriage return and then a line "Uid:" of its own; the kernel escapes line feeds alone.
+    """
+    lines = Path(f"/proc/{pid}/status").read_bytes().split(b"\n")
+    return next({int(user) for user in line.split()[1:]} for line in lines if line.startswith(b"Uid:"))
 
 
 def end(running: Sequence[Running], grace_s: float) -> bool:

@@ -14,6 +14,8 @@ from tests.support.ovs_sandbox import wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
+OTHER = "add-br", "other", "--", "set", "bridge", "other", "datapath_type=netdev", "--", "add-port", "other"
+
 
 def test_a_port_is_adopted_when_it_comes_and_let_go_when_it_goes(host: Host) -> None:
     host.start()
@@ -34,6 +36,7 @@ def test_a_port_is_adopted_when_it_comes_and_let_go_when_it_goes(host: Host) -> 
     assert "no queue" in host.await_error("vm2", "ingress limit")
     host.ovs.vsctl("del-port", "tap1")
     host.await_error("vm1", "waiting for a port")
+    wait_until(lambda: "htb" not in host.qdisc("tap1"), "its ingress tree gone with it")
     gone = host.await_state("vm1", "pending")
     assert gone.ofport is None and gone.chassis is None
     host.await_tried(host.request(delete=("vm1", "vm2")))
@@ -73,3 +76,26 @@ def test_a_deleted_port_vif_leaves_the_port_as_it_was(host: Host) -> None:
     host.await_tried(host.request(delete=("vm1",)))
     wait_until(lambda: "htb" not in host.qdisc("tap1"), "its ingress tree gone")
     assert host.ovs.vsctl("get", "port", "tap1", "qos").strip() == "[]"
+
+
+def test_a_vifs_port_on_another_bridge_is_that_vifs_fault_alone(host: Host) -> None:
+    host.start()
+    host.request(vif("web7", 7))
+    host.await_state("web7", "ready")
+    host.ovs.vsctl("del-port", "wv7", "--", *OTHER, "wv7")
+    assert "ovs-vsctl del-port other wv7" in host.await_error("web7", "port wv7 is on bridge other already")
+    done = host.await_tried(host.request(vif("web8", 8)))
+    assert host.await_state("web8", "ready").ofport and done.agent_error is None
+    wait_until(lambda: "htb" not in host.qdisc("wv7"), "no tree of ours on what is another bridge's")
+    host.ovs.vsctl("del-port", "other", "wv7")
+    assert host.await_state("web7", "ready").ofport
+    wait_until(lambda: "htb" in host.qdisc("wv7"), "its ingress tree")
+
+
+def test_an_uplink_on_another_bridge_is_refused_as_a_whole(host: Host) -> None:
+    host.ovs.vsctl(*OTHER, "up0")
+    host.start()
+    host.request(vif("web7", 7))
+    fault = wait_until(lambda: host.chassis().agent_error, "the refusal")
+    assert "port up0 is on bridge other already" in fault
+    assert "br-weir" not in host.ovs.vsctl("list-br").split()

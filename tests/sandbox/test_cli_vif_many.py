@@ -50,14 +50,17 @@ def test_twenty_of_which_one_fails(system: SystemUnderTest) -> None:
         subprocess.run(["ip", "netns", "add", name], check=True)
     try:
         where = f"wtm{system.home.name}-{{}}"
-        done = system.weir("vif", "create", "n{}", "--count", "20", "--policy", "open", "--netns", where, check=False)
+        create = ("vif", "create", "n{}", "--count", "20", "--policy", "open", "--netns", where, "--json")
+        done = system.weir(*create, check=False)
         assert done.returncode == 1
+        made = [f"n{number}" for number in range(1, 21) if number != 7]
+        assert [one["name"] for one in json.loads(done.stdout)] == made
         lines = done.stderr.splitlines()
         assert "19 of 20 VIFs created" in lines
         assert [line for line in lines if line.startswith("VIF 'n7': ")] and "does not exist" in done.stderr
         assert lines[-1] == "19 of 20 VIFs were created; nothing is left of the other 1."
         listed = system.json("vif", "list")
-        assert {one["name"] for one in listed} == {f"n{number}" for number in range(1, 21) if number != 7}
+        assert {one["name"] for one in listed} == set(made)
         assert {one["state"] for one in listed} == {"ready"}
         assert len({one["mac"] for one in listed}) == len({tuple(one["addresses"]) for one in listed}) == 19
         for one in listed:

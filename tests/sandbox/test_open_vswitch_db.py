@@ -204,6 +204,8 @@ def test_a_port_on_another_bridge_is_refused(ovs: PrivateOvs, switch: OpenVSwitc
     with pytest.raises(Refused, match="port v1 is on bridge other already"):
         switch.apply(config)
     assert switch.bridge("br-weir") is None
+    assert "port v1 is on bridge other already" in switch.elsewhere("br-weir")["v1"]
+    assert "v1" not in switch.elsewhere("other")
 
 
 def test_it_says_so_when_the_switch_does_not_act(ovs: PrivateOvs, switch: OpenVSwitch) -> None:

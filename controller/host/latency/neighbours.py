@@ -160,7 +160,8 @@ class Neighbours:
                     known.asked[note.before].kept_ns = note.kept_ns
         return None
 
-    def settle(self, now_s: float) -> None:
+    def settle(self, now_s: float, lost_s: float) -> None:
+        """lost_s: answers may have come until then that were not read."""
         for known in self._known.values():
             for number, asked in list(known.asked.items()):
                 time_ns, passed_s = asked.time_ns(), now_s - asked.sent_s
@@ -171,7 +172,7 @@ class Neighbours:
                 elif passed_s < PATIENCE_S:
                     continue
                 elif Moment.SENT in asked.times_ns and Moment.ANSWERED not in asked.times_ns:
-                    known.missed += known.last is not None
+                    known.missed += known.last is not None and asked.sent_s > lost_s
                 del known.asked[number]
 
     def beyond_ns(self, devices: Iterable[str], now_s: float) -> int | None:

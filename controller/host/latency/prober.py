@@ -28,6 +28,7 @@ class Prober:
         self._aims = Aims()
         self._down: dict[int, float] = {}  # when it was last told of VIFs whose link is down
         self._read_s = float("-inf")
+        self._lost_s = float("-inf")  # when it was last seen that answers had come that were not read
 
     @property
     def due_s(self) -> float | None:
@@ -86,8 +87,10 @@ class Prober:
             else:
                 self._rounds.take(one)
                 self._neighbours.take(one)
-        self._neighbours.settle(now_s)
-        self._rounds.settle(now_s, self._wire.has_lost(), partial(self._beyond_ns, now_s))
+        if self._wire.has_lost():
+            self._lost_s = now_s
+        self._neighbours.settle(now_s, self._lost_s)
+        self._rounds.settle(now_s, self._lost_s, partial(self._beyond_ns, now_s))
 
     def _beyond_ns(self, now_s: float, own: Round) -> int | None:
         if self._neighbours.is_cut(own.leaves_by):

@@ -10,6 +10,7 @@ that pass by: through the queues of the VIF's port and of its uplinks. The time 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -87,7 +88,7 @@ class Rounds:
         self._legs: dict[int, tuple[Round, Leg]] = {}
         self._open: dict[int, Round] = {}  # by identity, in the order in which they were sent
         self._asked: dict[str, Leg] = {}  # by device: the last question there, for answers without a number
-        self._answering: set[int] = set()  # VIFs that have answered before
+        self._answering: dict[int, float] = {}  # VIF -> when the first question was sent that it has answered
         self._tallies: dict[tuple[int, str], _Tally] = {}
 
     def number(self) -> int:
@@ -120,8 +121,9 @@ class Rounds:
         if leg is not None and stamp.device in ("", leg.device):  # nobody answers for somebody else
             leg.times_ns.setdefault(stamp.moment, stamp.time_ns)
 
-    def settle(self, now_s: float, may_miss: bool, beyond: Callable[[Round], int | None]) -> None:
-        """Ends rounds that are complete, or too old. may_miss: answers may have come that were not read.
+    def settle(self, now_s: float, lost_s: float, beyond: Callable[[Round], int | None]) -> None:
+        """Ends rounds that are complete, or too old. lost_s: until then answers may have come that were not
+        read, so what was asked before is not lost for want of one.
 
         beyond: how many ns the way beyond the uplink takes; 0: not known, or no part of it; None: it is cut.
         """
@@ -132,13 +134,13 @@ class Rounds:
                 continue
             ended.add(key)
             if times_ns is not None:
-                self._answering.add(own.vif)
+                self._answering.setdefault(own.vif, own.sent_s)
                 beyond_ns = beyond(own)
                 if beyond_ns is None:
                     self._missed(own)
                 elif all(is_possible(time_ns, passed_s) for time_ns in times_ns):
                     self._came(own, sum(times_ns) + beyond_ns)
-            elif not (may_miss and Moment.ANSWERED not in own.question.times_ns):
+            elif not (own.sent_s <= lost_s and Moment.ANSWERED not in own.question.times_ns):
                 self._missed(own)
         if ended:
             self._open = {key: own for key, own in self._open.items() if key not in ended}
@@ -147,7 +149,7 @@ class Rounds:
     def keep(self, vifs: Iterable[int]) -> None:
         """Forgets all other VIFs; what is under way to them is not lost."""
         kept = set(vifs)
-        self._answering &= kept
+        self._answering = {vif: sent_s for vif, sent_s in self._answering.items() if vif in kept}
         self._tallies = {key: tally for key, tally in self._tallies.items() if key[0] in kept}
         self._open = {key: own for key, own in self._open.items() if own.vif in kept}
         self._legs = {number: leg for number, leg in self._legs.items() if leg[0].vif in kept}
@@ -187,6 +189,6 @@ class Rounds:
     def _missed(self, own: Round) -> None:
         tally = self._tally(own)
         tally.sent += 1
-        if own.vif in self._answering:
+        if own.sent_s >= self._answering.get(own.vif, math.inf):  # what was asked before that is not known to be lost
             tally.lost += 1
             tally.unanswered += own.is_unanswered()

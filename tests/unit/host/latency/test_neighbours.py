@@ -15,6 +15,7 @@ from controller.host.latency.stamps import Heard, Moment, Stamp
 MS = 1_000_000
 VIA, VIA6 = ip_address("192.0.2.1"), ip_address("2001:db8::1")
 MACS = host_macs("5a1e37", ["h1", "h2", "h3"])
+NEVER = float("-inf")
 ROUTER = 0x0200_5E00_0001
 
 
@@ -56,7 +57,7 @@ class Wire:
             if is_answered:
                 came = self.cross(self.other, self.one, answer[1], question.time_ns / MS + self.kept_ms, "up0")
                 assert self.one.hear(came, self.number()) is None
-        self.one.settle(self.now_s)
+        self.one.settle(self.now_s, NEVER)
 
 
 @pytest.mark.parametrize("vlan", [None, 30])
@@ -96,7 +97,9 @@ def asks(*whom: Neighbour) -> Neighbours:
     return asking
 
 
-def ask_router(asking: Neighbours, now_s: float, answer_ms: float | None, host: str = "h1") -> list[bytes]:
+def ask_router(
+    asking: Neighbours, now_s: float, answer_ms: float | None, host: str = "h1", lost_s: float = NEVER
+) -> list[bytes]:
     """Whom the questions are for. host: whose question the router answers."""
     asked = list[bytes]()
     for device, frame in asking.due(now_s, itertools.count(round(now_s) * 100)):
@@ -109,7 +112,7 @@ def ask_router(asking: Neighbours, now_s: float, answer_ms: float | None, host: 
         if answer_ms is not None:
             own = MACS[host] & 0xFFFF
             asking.take(Stamp(Moment.ANSWERED, own, round(answer_ms * MS), "up0", ROUTER))
-    asking.settle(now_s)
+    asking.settle(now_s, lost_s)
     return asked
 
 
@@ -129,6 +132,17 @@ def test_a_router_that_stops_answering_cuts_the_way() -> None:
     ask_router(asking, now_s + PATIENCE_S, 4.0)
     ask_router(asking, now_s + 2 * PATIENCE_S, 4.0)
     assert not asking.is_cut(["up0"])
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_answers_that_may_have_come_unread_cut_nothing(is_lost: bool) -> None:
+    """That some were lost is seen half a second after the question, long before that is given up."""
+    asking = asks(Neighbour("up0", VIA))
+    ask_router(asking, 1.0, 4.0)
+    for turn in range(4, 4 * GONE * round(PATIENCE_S + 1)):
+        now_s = turn / 2
+        ask_router(asking, now_s, None, lost_s=now_s - PATIENCE_S + 0.5 if is_lost else NEVER)
+    assert asking.is_cut(["up0"]) is not is_lost
 
 
 def test_a_router_that_never_answered_cuts_nothing() -> None:
@@ -162,7 +176,7 @@ class Beside(Wire):
             assert answer is not None
             came = self.cross(self.other, self.one, answer[1], question.time_ns / MS + self.kept_ms, "up0")
             self.one.hear(came, self.number())
-        self.one.settle(self.now_s)
+        self.one.settle(self.now_s, NEVER)
 
 
 def test_another_host_on_this_side_of_a_slow_line_does_not_hide_it() -> None:

@@ -27,13 +27,18 @@ class Played:
     def __init__(self) -> None:
         self.outcome = Sent.QUEUED
         self.sent, self.spared = 0, list[str]()
+        self.is_silent = self.is_full = False  # full: no answer has room, as the next `has_lost` says
+        self._is_told = True
         self._stamps: list[Stamp] = []
 
     def send(self, device: str, frame: bytes) -> Sent:
         self.sent += 1
         if self.outcome is Sent.QUEUED:
             number = int.from_bytes(frame[10:12], "big")
-            moments = ((Moment.QUEUED, ""), (Moment.SENT, ""), (Moment.ANSWERED, device))
+            moments = [(Moment.QUEUED, ""), (Moment.SENT, "")]
+            if not self.is_silent and not self.is_full:
+                moments.append((Moment.ANSWERED, device))
+            self._is_told &= not self.is_full
             self._stamps += [Stamp(moment, number, at * 500_000, place) for at, (moment, place) in enumerate(moments)]
         return self.outcome
 
@@ -42,7 +47,8 @@ class Played:
         return iter(stamps)
 
     def has_lost(self) -> bool:
-        return False
+        told, self._is_told = self._is_told, True
+        return not told
 
     def spare(self, devices: Iterable[str]) -> None:
         self.spared = list(devices)
@@ -94,6 +100,22 @@ def test_what_was_refused_because_the_link_went_down_is_not_lost(probing: Probin
 
 def test_what_a_full_queue_refuses_is_lost(probing: Probing) -> None:
     probing.wire.outcome = Sent.REFUSED
+    assert sum(sample.lost for sample in probing.go(10.0)) >= 5
+
+
+def test_what_a_silent_instance_does_not_answer_is_lost(probing: Probing) -> None:
+    probing.wire.is_silent = True
+    assert sum(sample.lost for sample in probing.go(10.0)) >= 5
+
+
+def test_what_may_have_been_answered_while_our_own_buffer_was_full_is_not_lost(probing: Probing) -> None:
+    """It is seen at once that something came too fast, and settled only seconds later what is missing."""
+    probing.wire.is_full = True
+    found = probing.go(3.0)
+    probing.wire.is_full = False
+    found += probing.go(10.0)
+    assert sum(sample.sent for sample in found) >= 5 and not any(sample.lost for sample in found)
+    probing.wire.is_silent = True
     assert sum(sample.lost for sample in probing.go(10.0)) >= 5
 
 

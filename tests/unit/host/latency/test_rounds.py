@@ -16,7 +16,7 @@ class Probing:
     """One VIF's rounds; times in ms."""
 
     def __init__(self) -> None:
-        self.rounds, self.beyond_ns, self.may_miss = Rounds(), 0, False
+        self.rounds, self.beyond_ns, self.lost_s = Rounds(), 0, float("-inf")
         self.is_cut = False
 
     def send(self, at_s: float, passes: bool = False, leaves_by: int = 0, name: str = "normal") -> list[int]:
@@ -41,7 +41,7 @@ class Probing:
 
     def end(self, now_s: float) -> PathSample | None:
         beyond = None if self.is_cut else self.beyond_ns
-        self.rounds.settle(now_s, self.may_miss, lambda _: beyond)
+        self.rounds.settle(now_s, self.lost_s, lambda _: beyond)
         return self.rounds.samples().get(7, {}).get("normal")
 
 
@@ -115,7 +115,7 @@ def test_a_sample_says_how_far_apart_probes_are(probing: Probing) -> None:
     (question,) = probing.send(1.0)
     probing.passes(question, 0, 1)
     probing.stamp(question, ANSWERED, 2, "wv7")
-    probing.rounds.settle(1.0, False, lambda _: 0)
+    probing.rounds.settle(1.0, float("-inf"), lambda _: 0)
     found = probing.rounds.samples(lambda vif, name: 30.0 if (vif, name) == (7, "normal") else 0.0)
     assert found[7]["normal"].every_s == 30.0
 
@@ -123,8 +123,16 @@ def test_a_sample_says_how_far_apart_probes_are(probing: Probing) -> None:
 def test_what_may_have_come_unread_is_not_lost(probing: Probing) -> None:
     (question,) = probing.send(1.0)
     probing.passes(question, 0, 1)
-    probing.may_miss = True
+    probing.lost_s = 1.1
     assert probing.end(1.0 + PATIENCE_S) is None
+
+
+def test_what_was_asked_after_others_answers_were_not_read_is_lost(probing: Probing) -> None:
+    (question,) = probing.send(1.2)
+    probing.passes(question, 0, 1)
+    probing.lost_s = 1.1
+    sample = probing.end(1.2 + PATIENCE_S)
+    assert sample is not None and sample.lost == 1
 
 
 def test_what_has_gone_lost_behind_the_uplink_is_lost(probing: Probing) -> None:
@@ -207,3 +215,20 @@ def test_numbers_begin_again_and_leave_out_that_of_answers_without_one() -> None
     numbers = [rounds.number() for _ in range(0x10000)]
     assert UNNUMBERED not in numbers
     assert numbers[-1] == numbers[0] == 1
+
+
+def test_what_was_asked_before_the_first_answer_is_not_lost_after_it() -> None:
+    """An instance that starts is not told to have lost what it was not there for."""
+    starting = Probing()
+    (early,) = starting.send(0.0)
+    starting.passes(early, 0, 1)
+    (first,) = starting.send(1.0)
+    starting.passes(first, 0, 1)
+    starting.stamp(first, ANSWERED, 2, "wv7")
+    sample = starting.end(1.1)
+    assert sample is not None and (sample.sent, sample.lost) == (1, 0)
+    assert starting.end(PATIENCE_S) == PathSample(1, 0, sample.jitter_ms)
+    (late,) = starting.send(3.0)
+    starting.passes(late, 0, 1)
+    sample = starting.end(3.0 + PATIENCE_S)
+    assert sample is not None and (sample.lost, sample.unanswered) == (1, 1)
