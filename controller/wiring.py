@@ -59,7 +59,7 @@ class Controller:
         database = WeirDb(f"unix:{directory.weir_db_socket}")
         self._follower = Follower(database, self._world_changed, wall_s)
         clocks = Clocks(monotonic_s, wall_s)
-        self._seen = Seen(settings.interval_s)
+        self._seen = Seen(settings.interval_s, lambda: self._follower.world.snapshot.interfaces)
         self._paths = Paths(lambda: self._follower.world)
         self._queues = QueueFigures(monotonic_s, lambda: self._ticker.interval_s)
         autoscaling = Autoscaling(self._follower.report_scaled, settings)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -44,9 +44,10 @@ class Entry:
 class History:
     """`remember` is told of every tick; the rest answers questions."""
 
-    def __init__(self, interval_s: float) -> None:
-        """interval_s: until the first tick says what is in force."""
-        self._interval_s = interval_s
+    def __init__(self, interval_s: float, vifs: Callable[[], Mapping[str, VirtualInterface]] = dict) -> None:
+        """interval_s: until the first tick says what is in force. vifs: those that there are now, by name: also such as
+        no tick knows yet."""
+        self._interval_s, self._vifs = interval_s, vifs
         self._series = Series()
         self._entries: OrderedDict[str, deque[Entry]] = OrderedDict()  # by name of VIF, the last changed at the end
         self._kept = 0
@@ -135,7 +136,8 @@ class History:
             yield from entries
 
     def _vif(self, name: str) -> VirtualInterface:
-        found = self.last.world.snapshot.interfaces.get(name) if self.last is not None else None
+        seen = self.last.world.snapshot.interfaces.get(name) if self.last is not None else None
+        found = seen or self._vifs().get(name)
         if found is None:
             raise Unknown(f"the loop knows no VIF '{name}'. See weir vif list.")
         return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from controller.allocation.decision import Move
@@ -13,13 +13,15 @@ from controller.runtime.metrics import Around, Metrics
 from controller.runtime.tick import Tick
 from controller.runtime.totals import Totals
 from controller.world.desired import World
+from ovsdb.rows import VirtualInterface
 
 
 class Seen:
     """`remember` is told of every tick."""
 
-    def __init__(self, interval_s: float) -> None:
-        self._history, self._totals = History(interval_s), Totals()
+    def __init__(self, interval_s: float, vifs: Callable[[], Mapping[str, VirtualInterface]] = dict) -> None:
+        """As of History."""
+        self._history, self._totals = History(interval_s, vifs), Totals()
         self._metrics = Metrics(self._history, self._totals)
         self._world: World | None = None  # of the last tick
 

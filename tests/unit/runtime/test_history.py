@@ -99,6 +99,15 @@ def test_who_has_gone_is_remembered_by_name_and_who_never_was_is_said() -> None:
     assert history.history("v2")["changes"] == []
 
 
+def test_who_came_after_the_last_tick_is_known_and_has_no_past() -> None:
+    history = History(1.0, lambda: {"v9": vif(9)})
+    assert history.history("v9")["changes"] == [] and history.series("v9")["time"] == []
+    told(history, 1, (HELD,))
+    assert history.history("v9")["changes"] == [] and history.series("v9")["time"] == []
+    with pytest.raises(Unknown):
+        history.history("nobody")
+
+
 def test_a_change_of_who_is_not_there_is_no_change() -> None:
     history = History(1.0)
     told(history, 1, (Change("egress", 99, None, 5),))
