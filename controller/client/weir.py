@@ -124,7 +124,8 @@ class Weir:
     def adjust_resources(self, interface: str | VirtualInterface, new_demand: Demand) -> VirtualInterface:
         """Other bandwidth for a running VIF, which loses nothing by it that both demands allow."""
         change = VifChange(egress=own(new_demand.egress, "egress"), ingress=own(new_demand.ingress, "ingress"))
-        return self.change([interface], change)[0][0]
+        self.change([interface], change)
+        return _found(_name(interface), self._snapshot())
 
     def change(
         self, interfaces: Collection[str | VirtualInterface], change: VifChange
